@@ -63,6 +63,7 @@ from pacs_web.api import datasets as web_datasets
 from pacs_web.api import http as web_http
 from pacs_web.api import media_types as web_media_types
 from pacs_web.api import multipart_writing as web_multipart_writing
+from pacs_web.api import openapi as web_openapi
 from pacs_web.api import plain_pages as web_pages
 from pacs_web.config import WebConfig, WebTimeouts
 
@@ -486,7 +487,7 @@ def web_page() -> str:
     parts += ["\n## `pacs_web.api`\n\n", _prose(_doc(web_api))]
     parts += [_class_section(getattr(web_api, name)) for name in web_api.__all__]
     for module in (
-        web_http, web_media_types, web_datasets, web_multipart_writing, web_pages,
+        web_http, web_media_types, web_datasets, web_multipart_writing, web_openapi, web_pages,
     ):  # fmt: skip
         parts += [f"\n## `{module.__name__}`\n\n", _prose(_doc(module))]
         for name in module.__all__:

@@ -1,11 +1,10 @@
 """The section of the OpenAPI 3.1 document, generated from the models."""
 
-import re
-from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Final, get_args, get_origin
 
 from attrs import fields, has
+from pacs_web.api.openapi import Operation, describe_section, query
 
 from pacs_core.contracts import ConfigValue, PluginStatus, QueueStatus
 from pacs_web_ui.changes import EchoAnswer
@@ -21,10 +20,6 @@ _MODELS: Final = (
     TransferReport, RemoteStudies, NodeStatus, DiskStatus, DurationStatus, QueueStatus,
     PluginStatus, ConfigValue,
 )  # fmt: skip
-_PROBLEM: Final = {
-    "description": "A problem (RFC 9457)",
-    "content": {"application/problem+json": {"schema": {"type": "object"}}},
-}
 
 
 def schema_of(kind: Any) -> dict[str, Any]:
@@ -45,46 +40,21 @@ def _model(kind: Any) -> dict[str, Any]:
             "required": list(properties)}  # fmt: skip
 
 
-def _operation(
-    summary: str, answer: Any, path: str, query: Sequence[dict[str, Any]] = ()
-) -> dict[str, Any]:
-    names = re.findall(r"\{(\w+)\}", path)
-    text = {"type": "string"}
-    parameters = [{"name": n, "in": "path", "required": True, "schema": text} for n in names]
-    good: dict[str, Any] = {"204": {"description": "Done"}}
-    if answer is not None:
-        content = {"application/json": {"schema": schema_of(answer)}}
-        if answer in (TransferReport, UploadReport):
-            content[JSON_LINES] = content["application/json"]
-        good = {"200": {"description": summary, "content": content}}
-    return {
-        "summary": summary,
-        "tags": ["administration"],
-        "parameters": [*parameters, *query],
-        "responses": good | {"default": _PROBLEM},
-    }
-
-
-def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": description,
-            "schema": {"type": "string"} | schema}  # fmt: skip
-
-
 _SORTS: Final = [f"{hyphen}{name}" for name in SORTABLE for hyphen in ("", "-")]
 _SEARCH: Final = (
-    _query("q", "Words that are in name, ID, accession number or description"),
-    *(_query(name, "Matches as a key of C-FIND does (PS3.4 C.2.2.2)") for name in FILTERS),
-    _query("from", "First study date", format="date"),
-    _query("to", "Last study date", format="date"),
-    _query("sort", "With a hyphen before it: descending", enum=_SORTS),
-    _query("offset", "Studies to skip", type="integer", minimum=0),
-    _query("limit", "Studies at most", type="integer", minimum=0, maximum=1000),
+    query("q", "Words that are in name, ID, accession number or description"),
+    *(query(name, "Matches as a key of C-FIND does (PS3.4 C.2.2.2)") for name in FILTERS),
+    query("from", "First study date", format="date"),
+    query("to", "Last study date", format="date"),
+    query("sort", "With a hyphen before it: descending", enum=_SORTS),
+    query("offset", "Studies to skip", type="integer", minimum=0),
+    query("limit", "Studies at most", type="integer", minimum=0, maximum=1000),
 )  # fmt: skip
 
 
 _REMOTE: Final = [each for each in _SEARCH if each["name"] in {*FILTERS, "from", "to"}]
-_RETRIEVED: Final = (_query("study", "UID"), _query("series", "UID; all series without it"))
-_SENT_TO: Final = (_query("peer", "Name of its table"),)
+_RETRIEVED: Final = (query("study", "UID"), query("series", "UID; all series without it"))
+_SENT_TO: Final = (query("peer", "Name of its table"),)
 
 _OPERATIONS: Final = (
     ("get", "/node", "The node", NodeSummary, ()),
@@ -106,20 +76,27 @@ _OPERATIONS: Final = (
 
 def describe_api() -> dict[str, Any]:
     """Return the section."""
-    paths: dict[str, dict[str, Any]] = {}
-    for method, path, summary, answer, query in _OPERATIONS:
-        paths.setdefault(path, {})[method] = _operation(summary, answer, path, query)
-    return {
-        "paths": paths,
-        "components": {"schemas": {each.__name__: _model(each) for each in _MODELS}},
-        "tags": [{"name": "administration", "description": "Studies, peers, node"}],
-    }
+    return describe_section(
+        "administration",
+        "Studies, peers, node",
+        [_operation(*each) for each in _OPERATIONS],
+        {each.__name__: _model(each) for each in _MODELS},
+    )
 
 
 def describe_upload() -> dict[str, Any]:
-    """Return the section of the upload."""
-    operation = _operation("Store the DICOM files in a zip file", UploadReport, "/zip")
-    body = {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
-    operation["requestBody"] = {"required": True, "content": body}
+    """Return the section of the upload; its tag is that of the other section."""
+    body = {"application/zip": {"type": "string", "format": "binary"}}
+    store = ("post", "/zip", "Store the DICOM files in a zip file", UploadReport)
     schemas = {UploadReport.__name__: _model(UploadReport)}
-    return {"paths": {"/zip": {"post": operation}}, "components": {"schemas": schemas}}
+    section = describe_section("administration", "", [_operation(*store, body=body)], schemas)
+    return {key: section[key] for key in ("paths", "components")}
+
+
+def _operation(
+    method: str, path: str, summary: str, answer: Any, parameters: Any = (), **more: Any
+) -> Operation:
+    schema = None if answer is None else schema_of(answer)
+    reported = answer in (TransferReport, UploadReport)
+    media_types = ("application/json", JSON_LINES) if reported else ("application/json",)
+    return Operation(method, path, summary, schema, parameters, media_types=media_types, **more)

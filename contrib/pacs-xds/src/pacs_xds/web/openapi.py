@@ -2,36 +2,19 @@
 
 from typing import Any, Final
 
-_TEXT: Final = {"type": "string"}
-_PROBLEM: Final = {
-    "description": "A problem (RFC 9457)",
-    "content": {"application/problem+json": {"schema": {"type": "object"}}},
-}
+from pacs_web.api.openapi import TEXT, Operation, describe_section, object_of, query
+
+_OBJECT: Final = {"type": "object"}
+_OPERATIONS: Final = (
+    Operation("get", "/registrations", "Registrations, the latest first", _OBJECT,
+              tuple(query(name) for name in ("study", "state", "limit"))),
+    Operation("post", "/registrations", "Have a study registered, by a job", _OBJECT,
+              body={"application/json": object_of(study=TEXT)}, status="202"),
+)  # fmt: skip
 
 
 def describe_api() -> dict[str, Any]:
     """Return the section."""
-    content = {"application/json": {"schema": {"type": "object"}}}
-    body = {"type": "object", "required": ["study"], "properties": {"study": _TEXT}}
-    listed = {
-        "summary": "Registrations, the latest first",
-        "tags": ["xds"],
-        "parameters": [
-            {"name": name, "in": "query", "schema": _TEXT} for name in ("study", "state", "limit")
-        ],
-        "responses": {
-            "200": {"description": "Registrations", "content": content},
-            "default": _PROBLEM,
-        },
-    }
-    asked = {
-        "summary": "Have a study registered",
-        "tags": ["xds"],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-        "responses": {
-            "202": {"description": "A job does it", "content": content},
-            "default": _PROBLEM,
-        },
-    }
-    tag = {"name": "xds", "description": "Studies that are shared by manifests (IHE XDS-I.b)"}
-    return {"paths": {"/registrations": {"get": listed, "post": asked}}, "tags": [tag]}
+    return describe_section(
+        "xds", "Studies that are shared by manifests (IHE XDS-I.b)", _OPERATIONS
+    )

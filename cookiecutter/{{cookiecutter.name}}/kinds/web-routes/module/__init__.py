@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pacs_core.contracts import Setup
 from pacs_core.plugins import hookimpl
 from pacs_web.api import NavigationEntry, WebContext, WebRoutesDescriptor
+from pacs_web.api.openapi import Operation, describe_section
 
 from {{ cookiecutter.__package }}.config import Config
 
@@ -52,8 +53,6 @@ def create(config: Config, context: WebContext) -> "Sequence[BaseRoute]":
 
 def describe(context: WebContext) -> dict[str, Any]:
     """Return the section of the OpenAPI document."""
-    schema = {"type": "object", "additionalProperties": {"type": "integer"}}
-    content = {"application/json": {"schema": schema}}
-    answer = {"description": "Series by modality", "content": content}
-    operation = {"summary": "How many series there are", "responses": {"200": answer}}
-    return {"paths": {"/series": {"get": operation}}}
+    counts = {"type": "object", "additionalProperties": {"type": "integer"}}
+    operation = Operation("get", "/series", "How many series there are", counts)
+    return describe_section(NAME, "Series by modality", [operation])

@@ -2,66 +2,39 @@
 
 from typing import Any, Final
 
-_PROBLEM: Final = {
-    "description": "A problem (RFC 9457)",
-    "content": {"application/problem+json": {"schema": {"type": "object"}}},
-}
-_TEXT: Final = {"type": "string"}
-_COUNT: Final = {"type": "integer", "minimum": 0}
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def _list(of: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": of}
-
-
-def _query(name: str, description: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "query",
-        "required": True,
-        "description": description,
-        "schema": _TEXT,
-    }
-
-
-_AMOUNT: Final = {"studies": _COUNT, "instances": _COUNT, "size": _COUNT}
-_QUOTA: Final = _object(quota=_TEXT, over=_TEXT, **_AMOUNT, most_bytes=_COUNT, most_studies=_COUNT)
-_IN_BIN: Final = _object(
-    study=_TEXT, patient=_TEXT, instances=_COUNT, size=_COUNT, deleted=_TEXT, deleted_by=_TEXT
+from pacs_web.api.openapi import (
+    COUNT,
+    TEXT,
+    Operation,
+    describe_section,
+    list_of,
+    object_of,
+    query,
 )
-_HOLD: Final = _object(study=_TEXT, reason=_TEXT, held_by=_TEXT, since=_TEXT)
-_FAULT: Final = _object(key=_TEXT, kind=_TEXT, instance=_TEXT, detail=_TEXT, found=_TEXT)
-_STUDY: Final = _query("study", "Study Instance UID")
+
+_AMOUNT: Final = {"studies": COUNT, "instances": COUNT, "size": COUNT}
+_QUOTA: Final = object_of(quota=TEXT, over=TEXT, **_AMOUNT, most_bytes=COUNT, most_studies=COUNT)
+_IN_BIN: Final = object_of(
+    study=TEXT, patient=TEXT, instances=COUNT, size=COUNT, deleted=TEXT, deleted_by=TEXT
+)
+_HOLD: Final = object_of(study=TEXT, reason=TEXT, held_by=TEXT, since=TEXT)
+_FAULT: Final = object_of(key=TEXT, kind=TEXT, instance=TEXT, detail=TEXT, found=TEXT)
+_STUDY: Final = query("study", "Study Instance UID", required=True)
+_REASON: Final = query("reason", "Why", required=True)
 _OPERATIONS: Final = (
-    ("get", "/", "What somebody should look at, and how much there is",
-     _object(warnings=_list(_TEXT), bin=_object(**_AMOUNT), quotas=_list(_QUOTA)), ()),
-    ("get", "/bin", "What was deleted and may be had back", _object(studies=_list(_IN_BIN)), ()),
-    ("post", "/bin/restore", "Restore a study", _object(instances=_COUNT), (_STUDY,)),
-    ("get", "/holds", "Studies that are held", _object(holds=_list(_HOLD)), ()),
-    ("post", "/holds/add", "Hold a study", _object(study=_TEXT),
-     (_STUDY, _query("reason", "Why"))),
-    ("post", "/holds/release", "Hold a study no more", _object(study=_TEXT), (_STUDY,)),
-    ("get", "/faults", "Objects that are damaged, missing or unknown",
-     _object(faults=_list(_FAULT)), ()),
+    Operation("get", "/", "What somebody should look at, and how much there is",
+              object_of(warnings=list_of(TEXT), bin=object_of(**_AMOUNT), quotas=list_of(_QUOTA))),
+    Operation("get", "/bin", "What was deleted and may be had back",
+              object_of(studies=list_of(_IN_BIN))),
+    Operation("post", "/bin/restore", "Restore a study", object_of(instances=COUNT), (_STUDY,)),
+    Operation("get", "/holds", "Studies that are held", object_of(holds=list_of(_HOLD))),
+    Operation("post", "/holds/add", "Hold a study", object_of(study=TEXT), (_STUDY, _REASON)),
+    Operation("post", "/holds/release", "Hold a study no more", object_of(study=TEXT), (_STUDY,)),
+    Operation("get", "/faults", "Objects that are damaged, missing or unknown",
+              object_of(faults=list_of(_FAULT))),
 )  # fmt: skip
 
 
 def describe_api() -> dict[str, Any]:
     """Return the section."""
-    paths: dict[str, dict[str, Any]] = {}
-    for method, path, summary, answer, query in _OPERATIONS:
-        content = {"application/json": {"schema": answer}}
-        paths.setdefault(path, {})[method] = {
-            "summary": summary,
-            "tags": ["lifecycle"],
-            "parameters": list(query),
-            "responses": {"200": {"description": summary, "content": content}, "default": _PROBLEM},
-        }
-    return {
-        "paths": paths,
-        "tags": [{"name": "lifecycle", "description": "What is kept, deleted, held and damaged"}],
-    }
+    return describe_section("lifecycle", "What is kept, deleted, held and damaged", _OPERATIONS)

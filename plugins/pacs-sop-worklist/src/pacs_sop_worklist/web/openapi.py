@@ -2,14 +2,20 @@
 
 from typing import Any, Final
 
+from pacs_web.api.openapi import (
+    TEXT,
+    Operation,
+    describe_section,
+    list_of,
+    object_of,
+    query,
+    reference,
+)
+
 from pacs_sop_worklist.steps import StepState
 from pacs_sop_worklist.web.desk import MOST
 
-_PROBLEM: Final = {
-    "description": "A problem (RFC 9457)",
-    "content": {"application/problem+json": {"schema": {"type": "object"}}},
-}
-_STEP: Final = {"$ref": "#/components/schemas/WorklistStep"}
+_STEP: Final = reference("WorklistStep")
 _NUMBER: Final = {"type": "integer"}
 _DATASET: Final = {"type": "object", "description": "DICOM JSON Model (PS3.18 Annex F)"}
 _KEYS: Final = {
@@ -21,76 +27,38 @@ _KEYS: Final = {
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
     "example": {"Modality": "CT", "ScheduledProcedureStepStartDate": "20260131"},
 }
-_LIMIT: Final = {
-    "name": "limit",
-    "in": "query",
-    "schema": {"type": "integer", "minimum": 1, "maximum": MOST},
-}
-_ALL: Final = {
-    "name": "all",
-    "in": "query",
-    "description": "Also steps that are no longer on the list",
-    "schema": {"type": "boolean"},
-}
-_AFTER: Final = {
-    "name": "after",
-    "in": "query",
-    "description": "The next page: `number` of the last step of the one before",
-    "schema": _NUMBER,
-}
 _IN_PATH: Final = {"name": "number", "in": "path", "required": True, "schema": _NUMBER}
+_SCHEMAS: Final = {
+    "WorklistStep": object_of(
+        number=_NUMBER,
+        state={"type": "string", "enum": list(StepState)},
+        source=TEXT,
+        performed=TEXT,
+        attributes=_DATASET,
+    )
+}
+_ENTRIES: Final[dict[str, dict[str, Any]]] = {
+    "application/dicom+json": {"oneOf": [_DATASET, list_of(_DATASET)]},
+    "application/dicom": {"type": "string", "format": "binary"},
+}
+_OPERATIONS: Final = (
+    Operation("get", "/", "Steps by their start",
+              object_of(steps=list_of(_STEP), has_more={"type": "boolean"}), (
+        _KEYS,
+        query("limit", type="integer", minimum=1, maximum=MOST),
+        query("all", "Also steps that are no longer on the list", type="boolean"),
+        query("after", "The next page: `number` of the last step of the one before",
+              type="integer"),
+    )),
+    Operation("post", "/", "Put steps on the list, or update them",
+              object_of(numbers=list_of(_NUMBER)), body=_ENTRIES, status="201"),
+    Operation("get", "/{number}", "A step", _STEP, (_IN_PATH,)),
+    Operation("post", "/{number}/cancel", "Take a step off the list",
+              object_of(number=_NUMBER, state={"const": str(StepState.CANCELED)}), (_IN_PATH,)),
+)  # fmt: skip
 
 
 def describe_api() -> dict[str, Any]:
     """Return the section."""
-    steps = _object(steps={"type": "array", "items": _STEP}, has_more={"type": "boolean"})
-    added = _object(numbers={"type": "array", "items": _NUMBER})
-    cancelled = _object(number=_NUMBER, state={"const": str(StepState.CANCELED)})
-    text = {"type": "string"}
-    step = _object(
-        number=_NUMBER,
-        state={"type": "string", "enum": list(StepState)},
-        source=text,
-        performed=text,
-        attributes=_DATASET,
-    )
-    entries = {"oneOf": [_DATASET, {"type": "array", "items": _DATASET}]}
-    file = {"schema": {"type": "string", "format": "binary"}}
-    body = {
-        "required": True,
-        "content": {"application/dicom+json": {"schema": entries}, "application/dicom": file},
-    }
-    add = _operation("Put steps on the list, or update them", added, status="201")
-    return {
-        "paths": {
-            "/": {
-                "get": _operation("Steps by their start", steps, _KEYS, _LIMIT, _ALL, _AFTER),
-                "post": add | {"requestBody": body},
-            },
-            "/{number}": {"get": _operation("A step", _STEP, _IN_PATH)},
-            "/{number}/cancel": {
-                "post": _operation("Take a step off the list", cancelled, _IN_PATH)
-            },
-        },
-        "components": {"schemas": {"WorklistStep": step}},
-        "tags": [{"name": "worklist", "description": "What is to be examined, where and when"}],
-    }
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def _operation(
-    summary: str, answer: Any, *parameters: dict[str, Any], status: str = "200"
-) -> dict[str, Any]:
-    content = {"application/json": {"schema": answer}}
-    return {
-        "summary": summary,
-        "tags": ["worklist"],
-        "parameters": list(parameters),
-        "responses": {
-            status: {"description": summary, "content": content},
-            "default": _PROBLEM,
-        },
-    }
+    about = "What is to be examined, where and when"
+    return describe_section("worklist", about, _OPERATIONS, _SCHEMAS)
