@@ -52,9 +52,13 @@ class Draft:
         while view:
             view = view[self._file.write(view) :]
 
+    def reopen(self) -> FileIO:
+        """Open it for reading what was written so far, before it has its name."""
+        return FileIO(self._name, "rb", opener=self._open)
+
     def holds(self, path: Path) -> bool:
         """Tell whether a file has the bytes that were written so far."""
-        with path.open("rb") as other, open(self._name, "rb", opener=self._open) as own:
+        with path.open("rb") as other, self.reopen() as own:
             while (block := own.read(_BLOCK)) == other.read(_BLOCK):
                 if not block:
                     return True

@@ -55,6 +55,7 @@ OPTION_NAMES: Final = {
     "--interface": _name("door by which somebody comes", "text"),
     "--jobs": _name("processes to use at once", "number"),
     "--json": _name("print JSON", "flag"),
+    "--keep-leaking": _name("keep also what shows what it must not", "flag"),
     "--kept": _name("also what is kept", "flag"),
     "--key": _name("KEYWORD=VALUE to match; of a job, its key", "text", "-k"),
     "--key-file": _name("file with a secret key", "path"),

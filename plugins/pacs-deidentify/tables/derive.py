@@ -16,6 +16,9 @@ An option's action is that of the older table where it has the attribute. What w
 follows the rules by which the standard fills these columns: dates and times are kept or modified
 (E.3.6), UIDs kept (E.3.9), AE titles kept with devices (E.3.8), descriptions cleaned (E.3.5). Such
 rows are marked as derived.
+
+Words that codes of the standard are of come from pydicom. `identifying.tsv` is picked by hand
+from the modules of PS3.3, so that what proves does not depend on what is cleaned.
 """
 
 import importlib.util
@@ -23,6 +26,7 @@ import json
 import re
 import runpy
 import sys
+import textwrap
 from collections import Counter, defaultdict
 from importlib.metadata import files
 from pathlib import Path
@@ -30,6 +34,7 @@ from pathlib import Path
 from pydicom._dicom_dict import DicomDictionary
 from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import dictionary_keyword, dictionary_VR
+from pydicom.sr._cid_dict import cid_concepts, name_for_cid
 
 EDITION = "2026c"
 LIST = "dicomanonymizer"
@@ -76,6 +81,7 @@ def main(target: Path) -> None:
         (standard / "confidentiality_profile_attributes.json").read_text()))  # fmt: skip
     wanted = {tag for tag, action in actions.items() if "/" in action or action == "Z"}
     write_types(target / "attribute_types.tsv", wanted, standard)
+    write_words(target / "code_words.txt")
 
 
 def read_actions() -> dict[str, str]:
@@ -174,6 +180,20 @@ def write_types(path: Path, wanted: set[str], standard: Path) -> None:
         text = " ".join(f"{kind}={','.join(uids)}" for kind, uids in sorted(others.items()))
         lines.append(f"{tag}\t{parent}\t{usual}\t{text}".rstrip("\t"))
     path.write_text("\n".join(lines) + "\n")
+
+
+def write_words(path: Path) -> None:
+    """Write the words of keywords, and of codes of anatomy, views and positions."""
+    found: set[str] = set()
+    keywords = [row[4] for row in DicomDictionary.values()]
+    for cid, name in name_for_cid.items():
+        if re.search("(?i)anatom|body part|region|view|position|lateral|orient", name):
+            keywords += [each for coded in cid_concepts[cid].values() for each in coded]
+    for keyword in keywords:
+        found.update(re.findall("[A-Z][a-z]+|[A-Z]+(?![a-z])", keyword))
+    words = " ".join(sorted(word.lower() for word in found if len(word) > 2))
+    path.write_text("# Words of PS3.6 keywords and of PS3.16 codes of anatomy and views; "
+                    "made by tables/derive.py\n" + textwrap.fill(words, 100) + "\n")  # fmt: skip
 
 
 def classes_by_ciod(ciods: list[dict[str, str]]) -> dict[str, list[str]]:

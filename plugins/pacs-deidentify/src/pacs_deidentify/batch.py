@@ -15,10 +15,10 @@ from pacs_core.api.file_commands import Draft, map_files
 from pacs_deidentify.deflation import Writer
 from pacs_deidentify.errors import DeidentificationError
 from pacs_deidentify.files import ReadFile, deidentify_file
-from pacs_deidentify.leaks import find_leaks
-from pacs_deidentify.options import Option
+from pacs_deidentify.leaks import Findings, find_leaks
 from pacs_deidentify.profile import Profile
 from pacs_deidentify.regions import Region
+from pacs_deidentify.report import Report
 from pacs_deidentify.vault import Originals
 
 Outcome = Literal["de-identified", "refused", "failed", "skipped", "leaking"]
@@ -45,6 +45,10 @@ class FileResult:
     warnings : tuple of str
     leaks : tuple of str
         Paths of attributes that still show what they must not.
+    sought : dict of str to int
+        How many values of each group what was made was searched for.
+    searched : int
+        Bytes of what was made that were searched.
     originals : Originals or None
         What it had that identified somebody: secret, for the vault.
     """
@@ -57,6 +61,8 @@ class FileResult:
     changes: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     leaks: tuple[str, ...] = ()
+    sought: dict[str, int] = field(factory=dict)
+    searched: int = 0
     originals: Originals | None = field(default=None, repr=False)
 
 
@@ -72,7 +78,9 @@ class Batch:
     overwrite : bool
         Whether what is there already is replaced.
     prove : bool
-        Whether what is made is scanned.
+        Whether what is made is searched for what it must not show, before it gets its name.
+    keeps_leaking : bool
+        Whether what shows something gets its name all the same.
     keeps : bool
         Whether results have what identified somebody.
     reads_pixels : bool
@@ -83,6 +91,7 @@ class Batch:
     output: Path
     overwrite: bool = False
     prove: bool = False
+    keeps_leaking: bool = False
     keeps: bool = False
     reads_pixels: bool = False
 
@@ -134,32 +143,36 @@ class Batch:
             target = "/".join(names)
             if not self.overwrite and (self.output / target).exists():
                 return FileResult(path, "failed", f"{target} exists; replace it with --overwrite")
-            draft.finish(*names[:-1], name=names[-1])
+            found = self._search(draft, report)
+            published = not found.leaks or self.keeps_leaking
+            if published:
+                draft.finish(*names[:-1], name=names[-1])
         finally:
             draft.discard()
-        leaks: list[str] = []
         originals = None
-        if self.keeps:
+        if self.keeps and published:
             study = names[0] if len(names) > 2 else ""
             sop = report.sop_instance_uid
             uids = report.uids | {sop: report.uids.get(sop, sop)}
             originals = Originals(report.sop_instance_uid, study, report.attributes, uids)
-        if self.prove:
-            moves = Option.RETAIN_MODIFIED_DATES in self.profile.options
-            made = self.output / target
-            leaks = find_leaks(made, report.identifiers, dates_move=moves)
-            if leaks:
-                made.unlink()
         return FileResult(
             path,
-            "leaking" if leaks else "de-identified",
-            target=target,
+            "leaking" if found.leaks else "de-identified",
+            target=target if published else "",
             counts=report.count(),
             changes=tuple((where, str(action)) for where, action in report.changes),
             warnings=tuple(report.warnings),
-            leaks=tuple(leaks),
-            originals=None if leaks else originals,
+            leaks=found.leaks,
+            sought=report.evidence.count() if found.searched else {},
+            searched=found.searched,
+            originals=originals,
         )
+
+    def _search(self, draft: Draft, report: Report) -> Findings:
+        if not self.prove and not self.profile.proves:
+            return Findings()
+        with draft.reopen() as made:
+            return find_leaks(made, report.evidence, dates_move=self.profile.moves_dates)
 
 
 def name_draft(draft: Draft, names: list[str], made: Dataset) -> Writer:

@@ -46,6 +46,7 @@ def deidentify(
     option: Annotated[list[Option] | None, Parameter(negative=())] = None,
     key_file: Path | None = None,
     report: Path | None = None,
+    keep_leaking: Annotated[bool, Parameter(negative=())] = False,
     vault: Path | None = None,
     ocr: Annotated[bool, Parameter(negative=())] = False,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
@@ -76,8 +77,11 @@ def deidentify(
     key_file
         File with the key, at least 16 characters.
     report
-        Scan what is made for every identifying value of what it was made from, and write to this
-        file what was done, one JSON object a line. What still shows one is not kept.
+        Search what is made for all that its original tells of people, before it gets its name, and
+        write to this file what was done and found, one JSON object a line. What shows something is
+        not kept.
+    keep_leaking
+        Keep it all the same; the exit code still says that there is some.
     vault
         File, encrypted under the key, to which is added who the instances are of, for
         `pacs reidentify`.
@@ -119,6 +123,7 @@ def deidentify(
         output,
         overwrite,
         prove=report is not None,
+        keeps_leaking=keep_leaking,
         keeps=safe is not None,
         reads_pixels=ocr,
     )
@@ -217,7 +222,8 @@ def _tell(result: "FileResult", as_json: bool) -> None:
         del record["changes"]
         print(json.dumps(record))
     elif result.leaks:
-        complain(f"{result.source}: not kept: identifying values in {', '.join(result.leaks)}")
+        kept = f"kept as {result.target}" if result.target else "not kept"
+        complain(f"{result.source}: {kept}: identifying values in {', '.join(result.leaks)}")
     elif result.outcome in {"refused", "failed"}:
         complain(f"{result.source}: {result.reason}")
     else:

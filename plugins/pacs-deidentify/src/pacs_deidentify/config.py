@@ -69,6 +69,10 @@ class ProfileConfig:
     burned_in : str
         What is done with images in which text is burnt in, unless pixels are cleaned: ``refuse``,
         or ``flag`` in the report.
+    prove : bool
+        Whether each instance that was de-identified is searched for what its original tells of
+        people, and refused if it shows something; also without `pacs deidentify --report`, and for
+        what a node hands out.
     """
 
     options: tuple[str, ...] = field(default=(), validator=deep_iterable(in_(_OPTIONS)))
@@ -80,6 +84,7 @@ class ProfileConfig:
     patterns: tuple[str, ...] = ()
     max_shift: int = field(default=3652, validator=[ge(1), le(36524)])
     burned_in: Literal["refuse", "flag"] = "refuse"
+    prove: bool = False
 
     def __attrs_post_init__(self) -> None:
         for pattern in self.patterns:

@@ -23,6 +23,7 @@ from pacs_deidentify.attributes import (
 from pacs_deidentify.blanking import blank_pixels
 from pacs_deidentify.dummies import DUMMIES, EMPTY_DOCUMENTS, no_content
 from pacs_deidentify.errors import DeidentificationError
+from pacs_deidentify.evidence import gather_evidence
 from pacs_deidentify.identifiers import find_identifiers, patient_of, pick_originals
 from pacs_deidentify.marking import mark
 from pacs_deidentify.options import Option
@@ -114,13 +115,15 @@ class _Deidentification:
         self._report = Report(self._sop_class)
         self._retains_uids = Option.RETAIN_UIDS in profile.options
         try:
+            evidence = gather_evidence(dataset, profile.options)
             identifiers = find_identifiers(dataset, profile.options)
             self._patient = patient_of(dataset)
             self._report.attributes = pick_originals(dataset)
         except _UNREADABLE as error:
             raise DeidentificationError(f"it cannot be read: {type(error).__name__}") from error
-        self._report.identifiers = identifiers
-        self._cleaner = TextCleaner(identifiers, self._uid, profile.patterns)
+        self._report.evidence = evidence
+        known = identifiers | evidence.texts() | evidence.dates()
+        self._cleaner = TextCleaner(known, self._uid, profile.patterns)
         self._shift = profile.pseudonyms.shift(self._patient, profile.max_shift)
         self._private = PrivateAttributes(profile)
 

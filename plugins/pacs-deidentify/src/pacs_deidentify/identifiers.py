@@ -1,23 +1,17 @@
 """Values of a dataset that identify somebody, to be found again wherever they are."""
 
-import re
 from collections.abc import Collection, Iterator
 from typing import Final
 
 from pydicom.dataset import Dataset
 
 from pacs_deidentify.attributes import is_well_known, known_vr, raw_vr, values_of
+from pacs_deidentify.forms import date_forms, identifier_forms, is_telling, name_forms
 from pacs_deidentify.options import Option
 from pacs_deidentify.tables import TableRow, load_profile
 
 _VRS: Final = frozenset({"AE", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "UC", "UI", "UR", "UT"})
-_SEPARATORS: Final = re.compile(r"[\^=,\s]+")
-_NUMBERS: Final = "0123456789 ,#"
-_DATE: Final = re.compile(r"(\d{4})[./-]?(\d\d)[./-]?(\d\d)")
-_DATE_FORMS: Final = (
-    "{0}{1}{2}", "{0}-{1}-{2}", "{0}/{1}/{2}", "{0}.{1}.{2}", "{2}.{1}.{0}", "{1}/{2}/{0}",
-    "{2}/{1}/{0}", "{2}-{1}-{0}", "{1}-{2}-{0}",
-)  # fmt: skip
+_FORMS: Final = {"PN": name_forms, "DA": date_forms, "DT": date_forms}
 
 RESTORED: Final = (
     "AccessionNumber", "ReferringPhysicianName", "PatientName", "PatientID", "IssuerOfPatientID",
@@ -40,18 +34,11 @@ def find_identifiers(dataset: Dataset, options: Collection[Option]) -> frozenset
     """
     found: set[str] = set()
     for vr, text in _values(dataset, frozenset(options)):
-        if vr == "PN":
-            parts = [part for part in _SEPARATORS.split(text) if part]
-            found.update([" ".join(parts), " ".join(reversed(parts)), *parts])
-        elif vr in {"DA", "DT"}:
-            if match := _DATE.match(text):
-                found.update(form.format(*match.groups()) for form in _DATE_FORMS)
-        elif vr != "UI" or not is_well_known(text):
-            found.add(text)
-            # An address is recognized without the number of the house, too.
-            if " " in (words := text.strip(_NUMBERS)):
-                found.add(words)
-    return frozenset(text for text in found if _is_telling(text))
+        if vr == "UI":
+            found |= set() if is_well_known(text) else {text}
+        else:
+            found |= _FORMS.get(vr, identifier_forms)(text)
+    return frozenset(filter(is_telling, found))
 
 
 def patient_of(dataset: Dataset) -> str:
@@ -89,10 +76,3 @@ def _is_identifying(row: TableRow | None, options: frozenset[Option]) -> bool:
     if row is None or Option.CLEAN_DESCRIPTORS in row.options:
         return False
     return all(row.options[option] != "K" for option in options & row.options.keys())
-
-
-def _is_telling(text: str) -> bool:
-    """Whether text is long enough to be looked for."""
-    if text.isascii():
-        return len(text) >= (4 if text.isdigit() else 3)
-    return len(text) >= 2

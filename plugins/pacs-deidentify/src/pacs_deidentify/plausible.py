@@ -49,6 +49,8 @@ def is_plausible(dataset: Dataset, tag: BaseTag, vr: str, cleaner: TextCleaner |
         return not _NOT_TEXT.search(value)
     if cleaner and tag not in _PIXELS and cleaner.holds(value):
         return False
+    if cleaner and read == "CS" and cleaner.names(value):
+        return False
     if read in _CODES:
         return not _NOT_CODE.search(value)
     return read not in _NUMBERS or _has_room(tag, dataset[tag].VM)

@@ -37,6 +37,8 @@ class Profile:
         ``refuse``, or ``flag`` in the report.
     regions : tuple of RegionRule
         Where text is burnt in, by device.
+    proves : bool
+        Whether what is made is searched for what it must not show, and not let out then.
     """
 
     pseudonyms: Pseudonyms
@@ -49,6 +51,12 @@ class Profile:
     patterns: tuple[re.Pattern[str], ...] = ()
     burned_in: BurnedIn = "refuse"
     regions: tuple[RegionRule, ...] = ()
+    proves: bool = False
+
+    @property
+    def moves_dates(self) -> bool:
+        """Whether dates are moved."""
+        return Option.RETAIN_MODIFIED_DATES in self.options
 
     @options.validator
     def _check_options(self, _: "Attribute[frozenset[Option]]", value: frozenset[Option]) -> None:

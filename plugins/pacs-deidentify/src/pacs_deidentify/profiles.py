@@ -49,6 +49,7 @@ def make_profile(
         patterns=tuple(map(re.compile, found.patterns)),
         burned_in=found.burned_in,
         regions=tuple(map(_rule, config.devices)),
+        proves=found.prove,
     )
 
 

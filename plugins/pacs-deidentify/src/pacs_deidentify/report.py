@@ -5,6 +5,7 @@ from collections import Counter
 from attrs import define, field
 
 from pacs_deidentify.actions import Action
+from pacs_deidentify.evidence import Evidence
 from pacs_deidentify.regions import Region
 
 
@@ -25,9 +26,8 @@ class Report:
         What of each frame is blanked, None if pixels are not cleaned.
     clears_unused : bool
         Whether bits of Pixel Data above Bits Stored are cleared: overlays may be in them.
-    identifiers : frozenset of str
-        Values of the input that its attributes must not show any more: secret, for the scan of
-        what was made of it.
+    evidence : Evidence
+        Values of the input that must not be seen any more: secret, for the search of what was made.
     uids : dict of str to str
         UIDs of the input by those that replace them: secret, for a vault.
     attributes : dict of str to str
@@ -40,7 +40,7 @@ class Report:
     warnings: list[str] = field(factory=list)
     regions: list[Region] | None = None
     clears_unused: bool = False
-    identifiers: frozenset[str] = field(default=frozenset(), repr=False)
+    evidence: Evidence = field(factory=Evidence, repr=False)
     uids: dict[str, str] = field(factory=dict, repr=False)
     attributes: dict[str, str] = field(factory=dict, repr=False)
 

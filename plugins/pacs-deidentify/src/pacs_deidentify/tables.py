@@ -1,4 +1,4 @@
-"""Tables of the standard: Table E.1-1, Types of attributes, and safe private attributes.
+"""Tables of the standard: Table E.1-1, Types of attributes, safe private attributes and others.
 
 They are files in ``data``, each of which names its edition, and are read when first needed.
 """
@@ -117,6 +117,18 @@ def load_safe_private() -> frozenset[tuple[str, int, int]]:
         (creator, int(group, 16), int(element, 16))
         for creator, group, element, *_ in _records("safe_private.tsv")
     )
+
+
+@cache
+def load_identifying() -> dict[str, str]:
+    """Return of what text attributes tell by which a person can be found, by their keywords."""
+    return {keyword: group for keyword, group, _module in _records("identifying.tsv")}
+
+
+@cache
+def load_code_words() -> frozenset[str]:
+    """Return words that codes of the standard are of, in small letters."""
+    return frozenset(word for line in _lines("code_words.txt") for word in line.split())
 
 
 def row_of_vr(tag: int, vr: str) -> TableRow | None:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from pacs_deidentify.tables import load_code_words
+
 MARK: Final = "***"
 """Stands where something was taken out. No identifier is shorter, so that text never grows."""
 
@@ -76,6 +78,12 @@ class TextCleaner:
         texts = (data.decode("latin-1"), data.decode("utf-8", "replace"))
         found = (match for text in texts if self._known for match in self._known.finditer(text))
         return any(len(match[0]) >= _LONG for match in found)
+
+    def names(self, code: bytes) -> bool:
+        """Whether a code string is somebody's name, or part of it, and no word of the standard."""
+        text = code.decode("latin-1")
+        found = self._known.finditer(text) if self._known else ()
+        return any(match[0].lower() not in load_code_words() for match in found)
 
     def sweep(self, text: str) -> str:
         """Return text without what certainly identifies somebody."""

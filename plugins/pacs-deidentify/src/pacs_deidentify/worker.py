@@ -60,10 +60,17 @@ def answer(request: Request) -> dict[str, object]:
     """Do what is requested, and say what was made; or in ``refused``, why not."""
     from pacs_deidentify.errors import DeidentificationError
     from pacs_deidentify.files import deidentify_file, open_file
+    from pacs_deidentify.leaks import find_leaks
 
+    profile = request.profile
     try:
         with request.target.open("xb") as target:
-            report = deidentify_file(request.source, request.profile, lambda made: target)
+            report = deidentify_file(request.source, profile, lambda made: target)
+        if profile.proves:
+            found = find_leaks(request.target, report.evidence, dates_move=profile.moves_dates)
+            if found.leaks:
+                where = ", ".join(found.leaks)
+                return {"refused": f"it would still show who it is of, in {where}"}
         with open_file(request.target) as read:
             return {
                 "sop_class_uid": read.meta.sop_class_uid,

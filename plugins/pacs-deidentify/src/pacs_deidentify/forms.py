@@ -1,0 +1,110 @@
+"""Forms in which people and devices write what identifies somebody: names, dates, identifiers."""
+
+import re
+from typing import Final
+from unicodedata import combining, normalize
+from urllib.parse import quote
+
+_SEPARATORS: Final = re.compile(r"[\^,\s]+")
+_NOT_WORD: Final = re.compile(r"[\W_]+")
+_DATE: Final = re.compile(r"(\d{4})[./-]?(\d\d)[./-]?(\d\d)")
+_NUMBERS: Final = "0123456789 ,#"
+_DIGITS: Final = re.compile(r"\d{5,}")
+_NAMES_IN_GROUP: Final = 3
+"""Components of a name that are names: family, given and middle; then prefix and suffix follow."""
+
+_PARTICLES: Final = frozenset({
+    "and", "bin", "das", "del", "della", "den", "der", "des", "dos", "ibn", "las", "les", "los",
+    "ter", "the", "und", "van", "vom", "von", "zum", "zur",
+})  # fmt: skip
+"""Words of names that are words of languages as well."""
+
+_UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "oe", "å": "aa"})
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
+
+
+def name_forms(text: str) -> set[str]:
+    """Return forms of a person name (PS3.5 §6.2.1), and the words that it is of.
+
+    Examples
+    --------
+    >>> sorted(name_forms("Ruiz^Ana^^Dr"))
+    ['Ana', 'Ana Ruiz', 'AnaRuiz', 'Ruiz', 'Ruiz Ana', 'RuizAna']
+    """
+    forms: set[str] = set()
+    for group in text.split("="):
+        parts = group.split("^")[:_NAMES_IN_GROUP]
+        words = [word for part in parts for word in _SEPARATORS.split(part) if word]
+        plain = [_plain(word) for word in words]
+        for each in (words, plain) if plain != [word.lower() for word in words] else (words,):
+            turned = [*each[1:], *each[:1]]
+            forms.update(word for word in each if word.casefold() not in _PARTICLES)
+            for order in (each, turned, each[::-1]):
+                forms.update({" ".join(order), "".join(order)})
+    return {form for form in forms if is_telling(form)}
+
+
+def date_forms(text: str) -> set[str]:
+    """Return forms of the day of a date, or of a date and time.
+
+    Examples
+    --------
+    >>> {"23.04.1961", "4/23/61", "23-Apr-1961"} <= date_forms("19610423120000")
+    True
+    """
+    match = _DATE.match(text)
+    if not match:
+        return set()
+    year, month, day = match.groups()
+    found = {f"{year}{month}{day}", f"{day}{month}{year}", f"{month}{day}{year}"}
+    for separator in "-/.":
+        found.add(separator.join((year, month, day)))
+        for years in (year, year[2:]):
+            for m, d in ((month, day), (month.lstrip("0"), day.lstrip("0"))):
+                found |= {separator.join((d, m, years)), separator.join((m, d, years))}
+    if 1 <= int(month) <= len(_MONTHS):
+        name = _MONTHS[int(month) - 1]
+        for word in (name, name[:3]):
+            for d in (day, day.lstrip("0")):
+                found |= {f"{d} {word} {year}", f"{d}-{word}-{year}", f"{d}. {word} {year}"}
+                found |= {f"{word} {d}, {year}", f"{word} {d} {year}", f"{d}{word}{year}"}
+    return found
+
+
+def identifier_forms(text: str) -> set[str]:
+    """Return forms of an identifier, an address or a telephone number.
+
+    Examples
+    --------
+    >>> sorted(identifier_forms("MRN-0077120"))
+    ['0077120', '77120', 'MRN 0077120', 'MRN-0077120', 'MRN0077120']
+    """
+    found = {text, quote(text), _NOT_WORD.sub(" ", text).strip(), _NOT_WORD.sub("", text)}
+    # An address is recognized without the number of the house, too.
+    if " " in (words := text.strip(_NUMBERS)):
+        found.add(words)
+    if len(numbers := _DIGITS.findall(text)) == 1:
+        found |= {numbers[0], numbers[0].lstrip("0")}
+    return {form for form in found if is_telling(form)}
+
+
+def is_telling(text: str) -> bool:
+    """Whether text is long enough to be looked for."""
+    if text.isascii():
+        return len(text) >= (4 if text.isdigit() else 3)
+    return len(text) >= 2
+
+
+def cases(text: str) -> set[str]:
+    """Return text as written, in small and in capital letters, composed and decomposed."""
+    written = {text, text.lower(), text.upper(), text.title()}
+    return written | {normalize("NFD", each) for each in written} if not text.isascii() else {text}
+
+
+def _plain(word: str) -> str:
+    """Return a word as it is written where there are no letters but the basic ones."""
+    spelled = word.lower().translate(_UMLAUTS)
+    return "".join(letter for letter in normalize("NFKD", spelled) if not combining(letter))
