@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import anyio
 import httpx
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from pacs_core.association import AssociationError
 from pacs_core.testing.postgresql import postgresql_server
@@ -21,7 +21,7 @@ from .faults import ENDS_THE_LIFE, WEIGHTS, Faults, kill
 from .ledger import Ledger
 from .node import Node
 from .receiver import Receiver
-from .resources import Resources
+from .resources import Resources, Series
 from .tally import Tally
 from .trouble import RefusedError, Trouble, WrongAnswerError
 from .work import Client
@@ -64,7 +64,7 @@ class Plan:
     clients: int
     directory: Path
     tally: Path
-    size: int = 300_000_000
+    size: int = 100_000_000
 
 
 @define
@@ -78,30 +78,39 @@ class Soak:
     trouble: Trouble
     faults: Faults
     is_over: bool = False
+    http: httpx.AsyncClient = field(init=False)
 
     async def run(self) -> int:
         """Run it; return the number of acknowledged instances that were lost."""
         limits = httpx.Limits(max_keepalive_connections=0)
         async with httpx.AsyncClient(trust_env=False, timeout=90, limits=limits) as http:
-            auditor = self._client("auditor", http)
+            self.http = http
+            auditor = self._client("auditor")
             for number in range(work.WORKLIST_STEPS):
                 name = f"SOAK{number}"
                 await self.node.pacs("worklist", "add", name, "Doe^Soak", "--modality", "CT")
             await self.node.start()
-            async with anyio.create_task_group() as tasks:
-                for number in range(self.plan.clients):
-                    tasks.start_soon(self._work, self._client(str(number), http))
-                if self.plan.kills:
+            if self.plan.kills:
+                async with self._load("kills"):
                     await self._kill()
-                else:
-                    await self._break(auditor)
-                self.is_over = True
+            else:
+                await self._break(auditor)
             await account.settle(auditor, self.trouble)
             return await account.check(auditor, self.trouble)
 
-    def _client(self, name: str, http: httpx.AsyncClient) -> Client:
+    @asynccontextmanager
+    async def _load(self, phase: str) -> AsyncIterator[None]:
+        """Let clients work for an ``async with`` block."""
+        self.is_over = False
+        async with anyio.create_task_group() as tasks:
+            for number in range(self.plan.clients):
+                tasks.start_soon(self._work, self._client(f"{phase} {number}"))
+            yield
+            self.is_over = True
+
+    def _client(self, name: str) -> Client:
         draw = random.Random(f"{self.plan.seed} {name}")
-        return Client(self.node, self.ledger, self.receiver, draw, http)
+        return Client(self.node, self.ledger, self.receiver, draw, self.http)
 
     async def _work(self, client: Client) -> None:
         table = STORING if self.plan.kills else WORK
@@ -136,22 +145,36 @@ class Soak:
                 await kill(self.faults)
 
     async def _break(self, client: Client) -> None:
-        """Inject faults; hold the resources of the last life against those of its beginning."""
+        """Inject faults; hold what the last life holds at its end against what it held before."""
         begin, seconds = time.monotonic(), self.plan.minutes * 60
-        await self._inject(begin + seconds / 2, ends_lives=True)
-        with self.trouble.fault("restart"):
-            await self.node.stop()
-            await self.node.start()
-        await anyio.sleep(min(30, seconds / 8))  # it has met each kind of work once
-        before = self._measure()
-        await self._inject(begin + seconds, ends_lives=False)
-        self.is_over = True
+        async with self._load("first"):
+            await self._inject(begin + seconds / 2, ends_lives=True)
+        await self.node.stop()
+        await self.node.start()
+        async with self._load("second"):  # it meets each kind of work and of fault, at once
+            await self._inject(begin + seconds * 2 / 3, ends_lives=False)
+        before = await self._rest(client)
+        series = Series()
+        async with self._load("third"), anyio.create_task_group() as tasks:
+            tasks.start_soon(self._sample, series)
+            await self._inject(time.monotonic() + seconds / 3, ends_lives=False)
+            tasks.cancel_scope.cancel()
+        after = await self._rest(client)
+        print(f"at rest: {before}; and at the end: {after}", flush=True)
+        print(f"under load, by tenths of {len(series.samples)} samples: {series}", flush=True)
+        for growth in (*after.growth(before), *series.growth()):
+            self.trouble.find(f"resources: {growth}")
+
+    async def _rest(self, client: Client) -> Resources:
+        """Return what the node holds when all is done and nobody asks for anything."""
         await account.settle(client, self.trouble)
         await anyio.sleep(20)  # idle threads and connections end
-        after = self._measure()
-        print(f"resources: {before} then, {after} now", flush=True)
-        for growth in after.growth(before):
-            self.trouble.find(f"resources: {growth}")
+        return self._measure()
+
+    async def _sample(self, series: Series) -> None:
+        while True:
+            series.samples.append(self._measure())
+            await anyio.sleep(5)
 
     def _measure(self) -> Resources:
         assert self.node.process is not None
