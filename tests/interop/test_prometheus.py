@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 import httpx
 import pytest
@@ -14,9 +13,10 @@ from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process
 from pacs_core.testing.peer_programs import find_free_port
 
+from .monitoring import PATIENCE, prometheus, wait_for
+
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("prometheus")]
 
-PATIENCE = 60.0
 ARCHIVE = (
     "store-filesystem",
     "index-sqlite",
@@ -48,38 +48,10 @@ def url(node):
 
 
 @pytest.fixture
-def prometheus(url, tmp_path):
+def ask(url, tmp_path):
     """Return a function that asks a Prometheus that scrapes the node."""
-    port = find_free_port()
-    config = tmp_path / "prometheus.yml"
-    config.write_text(
-        "global: {scrape_interval: 500ms}\nscrape_configs:\n"
-        f"  - {{job_name: pacs, static_configs: [{{targets: ['{url[7:]}']}}]}}\n"
-    )
-    process = subprocess.Popen(
-        [
-            "prometheus",
-            f"--config.file={config}",
-            f"--storage.tsdb.path={tmp_path / 'series'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-        ],
-        stderr=subprocess.PIPE,
-    )
-
-    def ask(query):
-        try:
-            asked = {"query": query}
-            answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params=asked, timeout=5)
-        except httpx.TransportError:
-            return None
-        result = answer.json().get("data", {}).get("result", [])
-        return float(result[0]["value"][1]) if result else None
-
-    try:
-        yield ask
-    finally:
-        process.kill()
-        process.communicate()
+    with prometheus(url[7:], tmp_path) as running:
+        yield running.value
 
 
 async def store(node, title, number):
@@ -95,25 +67,25 @@ async def store(node, title, number):
             assert answer.status == 0x0000
 
 
-async def test_it_counts_what_was_stored_by_all_workers_and_loses_nothing(node, url, prometheus):
+async def test_it_counts_what_was_stored_by_all_workers_and_loses_nothing(node, ask):
     await store(node, "CT1", 7)
     for number in range(5):
         await store(node, f"STRANGER{number}", 1)
     stored = 'pacs_operations_total{operation="C-STORE",status="0000",peer="%s"}'
-    wait_for(lambda: prometheus(stored % "ct") == 7)
-    wait_for(lambda: prometheus(stored % "other") == 5)
-    wait_for(lambda: prometheus("min(pacs_health)") == 1)
-    assert prometheus("pacs_workers") == 2
-    assert prometheus("count(pacs_process_resident_memory_bytes > 1e7)") == 2
-    assert prometheus("pacs_disk_free_bytes > 0")
-    assert prometheus("sum(pacs_associations_total)") == 12
-    wait_for(lambda: prometheus("sum(pacs_associations_established)") == 0)
+    wait_for(lambda: ask(stored % "ct") == 7)
+    wait_for(lambda: ask(stored % "other") == 5)
+    wait_for(lambda: ask("min(pacs_health)") == 1)
+    assert ask("pacs_workers") == 2
+    assert ask("count(pacs_process_resident_memory_bytes > 1e7)") == 2
+    assert ask("pacs_disk_free_bytes > 0")
+    assert ask("sum(pacs_associations_total)") == 12
+    wait_for(lambda: ask("sum(pacs_associations_established)") == 0)
 
     # One of the workers dies: what it has counted stays.
     os.kill(workers_of(node)[-1], signal.SIGKILL)
     await store(node, "CT1", 2)
-    wait_for(lambda: prometheus(stored % "ct") == 9)
-    assert prometheus(stored % "other") == 5
+    wait_for(lambda: ask(stored % "ct") == 9)
+    assert ask(stored % "other") == 5
 
 
 def test_the_page_is_as_the_tool_of_prometheus_wants_it(url):
@@ -130,10 +102,3 @@ def test_the_page_is_as_the_tool_of_prometheus_wants_it(url):
 def workers_of(node):
     command = ["pgrep", "--parent", str(node.process.pid)]
     return [int(word) for word in subprocess.check_output(command, text=True).split()]
-
-
-def wait_for(is_so):
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)

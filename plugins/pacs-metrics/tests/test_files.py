@@ -11,8 +11,8 @@ import pytest
 HERE = Path(__file__).parent
 FILES = HERE.parent / "src" / "pacs_metrics" / "files"
 SOURCES = "".join(p.read_text() for p in (HERE.parent / "src" / "pacs_metrics").glob("*.py"))
-OF_OTHERS = {"web_requests"}
-"""Of pacs-web, which has metrics of its own."""
+OF_OTHERS = {"web_requests", "routing_given_up"}
+"""Of plugins that have metrics of their own."""
 NAME = re.compile(r"\bpacs_([a-z_]+)")
 
 
@@ -28,6 +28,13 @@ def test_they_ask_for_metrics_that_there_are():
         for name in NAME.findall(expression):
             base = re.sub("_(total|bucket|sum|count)$", "", name)
             assert f'"metrics_{base}"' in SOURCES or base in OF_OTHERS, name
+
+
+def test_each_alert_is_made_to_fire():
+    alerts = set(re.findall(r"- alert: (\w+)", (FILES / "alerts.yml").read_text()))
+    tested = (HERE / "alerts_test.yml").read_text()
+    fired = set(re.findall(r"alertname: (\w+)\n +exp_alerts:\n", tested))
+    assert fired == alerts
 
 
 @pytest.mark.peer("prometheus")

@@ -121,8 +121,9 @@ class ProcessSampler:
         self._oldest.fill((q.age, {"queue": q.name, "kind": q.kind, "worker": worker}) for q in own)
         for queue in own:
             key = queue.name, queue.kind
-            if queue.lost > (before := self._lost_before.get(key, 0)):
-                self._lost.add(queue.lost - before, queue=queue.name, kind=queue.kind)
+            # Also what is 0: a monitor sees that a counter has gone up only if it was there before.
+            more = max(queue.lost - self._lost_before.get(key, 0), 0)
+            self._lost.add(more, queue=queue.name, kind=queue.kind)
             self._lost_before[key] = queue.lost
         for resource in await self._inspector.resources():
             if resource.name in self._free:

@@ -9,6 +9,8 @@ from pacs_core.contracts import (
     AuditObject,
     AuditObjectKind,
     AuditValue,
+    Counter,
+    Meter,
     Node,
     Origin,
     Outcome,
@@ -26,8 +28,16 @@ VIEWED: Final = PluginAuditKind("routing.viewed")
 """Somebody looked at what goes where."""
 
 
+def count_given_up(meter: Meter) -> Counter:
+    """Return the counter of instances that are not tried any more."""
+    return meter.counter(
+        "routing_given_up", "Instances that were not sent, and are given up", labels=("peer",)
+    )
+
+
 async def record_given_up(node: Node, delivery: Delivery, reason: str, count: int = 1) -> None:
-    """Log and audit that deliveries, of which one is given, are not tried any more."""
+    """Log, count and audit that deliveries, of which one is given, are not tried any more."""
+    count_given_up(node.meter).add(count, peer=delivery.peer)
     logger.error(
         "%s was not sent to %s, and is given up: %s; see pacs routes list --state failed",
         delivery.instance_uid, delivery.peer, reason,

@@ -17,6 +17,7 @@ from pacs_core.contracts import (
     StoredInstance,
 )
 from pacs_core.dataset import keyword_of
+from pacs_routing.auditing import count_given_up
 from pacs_routing.config import RoutingConfig
 from pacs_routing.interface import Deliveries, Delivery, Wanted
 from pacs_routing.rules import Rule, read_rules
@@ -48,6 +49,9 @@ class Routes(Component):
     async def start(self) -> None:
         """Look whether the index has what the rules are about."""
         self._check_tags(self.rules)
+        for peer in {peer for rule in self.config.rules.values() for peer in rule.to}:
+            # A monitor sees that a counter has gone up only if it was there before.
+            count_given_up(self.node.meter).add(0, peer=peer)
 
     async def reconfigure(self, setup: Setup) -> None:
         """Take other rules, or refuse them."""

@@ -7,7 +7,7 @@ from attrs import define
 from pacs_jobs.api import JobHandler, Progress, RunningJob
 
 from pacs_core.contracts import AuditEvent, AuditValue, Node, Origin, Outcome
-from pacs_routing.auditing import GIVEN_UP
+from pacs_routing.auditing import GIVEN_UP, count_given_up
 from pacs_routing.interface import Deliveries
 from pacs_routing.routes import Routes
 
@@ -31,6 +31,7 @@ class UpkeepHandler(JobHandler):
         """See base."""
         deliveries, config = self.node.find(Deliveries), self.node.find(Routes).config
         for total in await deliveries.expire(config.give_up_after):
+            count_given_up(self.node.meter).add(total.count, peer=total.peer)
             reason = f"not sent for {config.give_up_after:g} days"
             logger.error("%s instances for %s: %s", total.count, total.peer, reason)
             details: dict[str, AuditValue] = {
