@@ -16,6 +16,7 @@ keeps some on purpose may grow to what it keeps at the most.
 import os
 import re
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -29,8 +30,8 @@ KINDS: Final[dict[str, str]] = {
     r"pipe:": "pipes",
     r"/database\.sqlite(-wal)?$": "database",
     r"/index\.sqlite(-wal)?$": "index",
-    r"/objects(/[^.]+)?$": "directories",
-    r"/objects/": "objects",
+    r"/objects/.*\.dcm": "objects",
+    r"/objects": "directories",
     r"/journal-": "journal",
 }
 """The first that is found in what a descriptor leads to is its kind."""
@@ -63,6 +64,8 @@ class Resources:
         By kind.
     files : int
         Files that belong to something that is under way.
+    databases : int
+        Bytes of files of SQLite, parts of which each connection keeps in memory.
     """
 
     processes: int
@@ -70,6 +73,7 @@ class Resources:
     memory: int
     files: int
     descriptors: Counter[str]
+    databases: int = 0
 
     @classmethod
     def of(cls, pid: int, data: Path, temporary: Path) -> "Resources":
@@ -85,6 +89,7 @@ class Resources:
             private_memory(pid),
             sum(path.is_file() for path in passing),
             sum((_descriptors(each) for each in pids), Counter[str]()),
+            sum(path.stat().st_size for path in data.glob("*.sqlite")),
         )
 
     def __str__(self) -> str:
@@ -92,7 +97,8 @@ class Resources:
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.descriptors.most_common(8))
         return (
             f"{self.memory / 1e6:.0f} MB, {self.processes} processes, {self.threads} threads, "
-            f"{self.files} passing files, {self.descriptors.total()} descriptors ({kinds})"
+            f"{self.databases / 1e6:.0f} MB of databases, {self.files} passing files, "
+            f"{self.descriptors.total()} descriptors ({kinds})"
         )
 
     def growth(self, before: "Resources") -> list[str]:
@@ -148,8 +154,9 @@ class Series:
 
     def __str__(self) -> str:
         """Describe what the tenths of the series held, by their middle."""
-        tenth = max(1, len(self.samples) // 10)
-        parts = [self.samples[at : at + tenth] for at in range(0, len(self.samples), tenth)]
+        count = len(self.samples)
+        edges = [count * number // 10 for number in range(11)]
+        parts = [self.samples[begin:end] for begin, end in pairwise(edges) if end > begin]
         return "; ".join(
             f"{median(each.memory for each in part) / 1e6:.0f} MB, "
             f"{median(each.threads for each in part):.0f} threads, "
