@@ -16,7 +16,7 @@ from pydicom.data import get_testdata_file
 
 from pacs_core.api.commands import main
 from pacs_core.dataset import read_file_meta
-from pacs_core.testing.peer_programs import PeerPrograms
+from pacs_core.testing.peer_programs import PeerPrograms, find_free_port
 
 CT = Path(get_testdata_file("CT_small.dcm"))
 JPEG = Path(get_testdata_file("JPEG2000.dcm"))
@@ -80,6 +80,32 @@ def test_what_storescu_sends_is_written_as_it_came(programs, tmp_path):
     assert dataset_of(found[dcmread(JPEG).SOPInstanceUID]) == dataset_of(JPEG)
     assert lines[-1][0] == 0
     assert not list(output.rglob("*.part"))
+
+
+NAMES = ("CT_small.dcm", "JPEG2000.dcm", "MR_small_RLE.dcm", "test-SR.dcm", "rtplan.dcm")
+
+
+def test_what_storescp_writes_is_written(programs, tmp_path):
+    """What one sender sends to both is the same, to the byte, and has the same names of its own."""
+    files = [str(CT.with_name(name)) for name in NAMES]
+    theirs, port = tmp_path / "theirs", find_free_port()
+    theirs.mkdir()
+    with (
+        listening(tmp_path / "ours", "--layout", "flat") as (our_port, _),
+        programs.serve("storescp", port, "-od", theirs, "--accept-all", "--bit-preserving", "-uf"),
+    ):
+        for receiver in (our_port, port):
+            assert main(["store", f"ANY@127.0.0.1:{receiver}", *files]) == 0
+    ours = {dcmread(path).SOPInstanceUID: path for path in (tmp_path / "ours").iterdir()}
+    received = {dcmread(path).SOPInstanceUID: path for path in theirs.iterdir()}
+    assert len(received) == len(files)
+    assert ours.keys() == received.keys()
+    for uid, path in ours.items():
+        assert dataset_of(path) == dataset_of(received[uid])
+        ours_meta, their_meta = dcmread(path).file_meta, dcmread(received[uid]).file_meta
+        assert ours_meta.TransferSyntaxUID == their_meta.TransferSyntaxUID
+        assert ours_meta.MediaStorageSOPClassUID == their_meta.MediaStorageSOPClassUID
+        assert ours_meta.SourceApplicationEntityTitle == their_meta.SourceApplicationEntityTitle
 
 
 def test_options_say_what_is_taken_and_where_it_goes(programs, tmp_path):

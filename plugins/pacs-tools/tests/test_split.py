@@ -1,5 +1,7 @@
 """``pacs split``: enhanced and other multi-frame images, by the command line."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -269,3 +271,30 @@ def test_what_does_not_fit_is_refused_and_nothing_is_left(run, tmp_path):
     captured.NumberOfFrames = 3
     refuse(captured, "it has 2 frames, and says 3")
     assert run("split", CT, "-o", CT.parent)[0] == 2
+
+
+@pytest.mark.skipif(not shutil.which("gdcmtar"), reason="GDCM is not installed")
+def test_frames_have_the_pixels_and_planes_that_gdcmtar_gives_them(run, tmp_path):
+    shared = group(
+        MRTimingAndRelatedParametersSequence={
+            "RepetitionTime": 2000, "FlipAngle": 90, "EchoTrainLength": 12,
+        },
+        MREchoSequence={"EffectiveEchoTime": 85.5},
+        MRImageFrameTypeSequence={"FrameType": ["ORIGINAL", "PRIMARY", "DIFFUSION", "NONE"]},
+        **GEOMETRY,
+    )  # fmt: skip
+    attributes = {
+        "Modality": "MR", "EchoPulseSequence": "SPIN", "InversionRecovery": "YES",
+        "EchoPlanarPulseSequence": "NO", "Spoiling": "RF", "MRAcquisitionType": "2D",
+        "SteadyStatePulseSequence": "NONE",
+    }  # fmt: skip
+    save(tmp_path / "mr", enhanced("4.1", shared, *map(plane, range(3)), **attributes))
+    ours = read_split(run, tmp_path / "out", tmp_path / "mr")
+    options = ["-i", tmp_path / "mr", "-o", f"{tmp_path}/theirs", "-p", "%d"]
+    subprocess.run(["gdcmtar", "-U", *options], check=True)
+    theirs = [dcmread(tmp_path / f"theirs{number}") for number in range(3)]
+    for made, expected in zip(ours, theirs, strict=True):
+        assert made.PixelData == expected.PixelData
+        for keyword in ("ImagePositionPatient", "Rows", "Columns", "SOPClassUID",
+                        "PatientID", "StudyInstanceUID"):  # fmt: skip
+            assert made[keyword].value == expected[keyword].value

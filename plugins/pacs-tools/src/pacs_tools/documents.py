@@ -15,13 +15,15 @@ from cyclopts import Parameter
 from pacs_core.api.file_commands import CommandError, say
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLEMENTATION_VERSION_NAME,
     BulkData,
     Value,
     element_header,
     tag_of,
 )
+from pacs_tools.cda import read_header
 from pacs_tools.files import DicomFile, open_named
-from pacs_tools.instances import Flag, Instance, InstanceOptions, write_instance
+from pacs_tools.instances import Flag, Instance, InstanceOptions, new_uid, write_instance
 from pacs_tools.output import check_output, write_file
 
 _DOCUMENT: Final = tag_of("EncapsulatedDocument")
@@ -60,20 +62,31 @@ def _code(value: str, scheme: str, meaning: str) -> tuple[Value, ...]:
 
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1.104"
-PDF: Final = Kind(f"{_STORAGE}.1", "application/pdf", "DOC", re.compile(rb"%PDF-"), {})
+_CONVERTED: Final[dict[str, tuple[Value, ...]]] = {"ConversionType": ("WSD",)}
+"""Of the SC Equipment Module (PS3.3 C.8.6.1)."""
+
+PDF: Final = Kind(f"{_STORAGE}.1", "application/pdf", "DOC", re.compile(rb"%PDF-"), _CONVERTED)
 CDA: Final = Kind(
     f"{_STORAGE}.2",
     "text/XML",
     "SR",
     re.compile(rb"(\xef\xbb\xbf)?\s*<"),
-    {"HL7InstanceIdentifier": ("2.25.0",)},
+    {**_CONVERTED, "HL7InstanceIdentifier": ("2.25.0",)},
 )
 STL: Final = Kind(
     f"{_STORAGE}.3",
     "model/stl",
     "M3D",
     re.compile(rb"(?s).{84}|solid "),
-    {"MeasurementUnitsCodeSequence": _code("mm", "UCUM", "mm")},
+    {
+        "MeasurementUnitsCodeSequence": _code("mm", "UCUM", "mm"),
+        "PositionReferenceIndicator": (),
+        # Enhanced General Equipment (PS3.3 C.7.5.2): what has made the instance.
+        "Manufacturer": ("pacs-core",),
+        "ManufacturerModelName": ("pacs from-stl",),
+        "DeviceSerialNumber": ("0",),
+        "SoftwareVersions": (IMPLEMENTATION_VERSION_NAME,),
+    },
 )
 
 
@@ -181,33 +194,41 @@ def _wrap(kind: Kind, source: Path, output: Path, options: DocumentOptions) -> N
     if size > _LONGEST:
         raise CommandError(f"{source}: it is larger than the 4 GiB that a value can have")
     values = _attributes(kind, options.title, size)
-    if kind is CDA and (found := _cda_id(begin)):
-        values["HL7InstanceIdentifier"] = (found,)
-    pieces = _pieces(source, size)
-    instance = Instance(values, EXPLICIT_VR_LITTLE_ENDIAN, _DOCUMENT, pieces)
+    if kind is CDA:
+        values |= _described(begin, options.title)
+    if kind is STL:
+        values["FrameOfReferenceUID"] = (new_uid(),)
+    instance = Instance(
+        values,
+        EXPLICIT_VR_LITTLE_ENDIAN,
+        _DOCUMENT,
+        _pieces(source, size),
+        like=("FrameOfReferenceUID", "PositionReferenceIndicator") if kind is STL else (),
+    )
     write_instance(output, instance, options)
 
 
 def _attributes(kind: Kind, title: str, size: int) -> dict[str, tuple[Value, ...]]:
     return {
         "SOPClassUID": (kind.sop_class,), "Modality": (kind.modality,),
-        "ConversionType": ("WSD",), "AcquisitionDateTime": (), "BurnedInAnnotation": ("YES",),
+        "AcquisitionDateTime": (), "BurnedInAnnotation": ("YES",),
         "DocumentTitle": (title,) if title else (), "ConceptNameCodeSequence": (),
         "MIMETypeOfEncapsulatedDocument": (kind.mime,),
         "EncapsulatedDocumentLength": (str(size),), **kind.further,
     }  # fmt: skip
 
 
-def _cda_id(begin: bytes) -> str:
-    """Return the identifier of a CDA document, as ``root^extension`` (PS3.3 C.24.2)."""
-    match = re.search(rb"<(?:\w+:)?id\b[^>]*>", begin)
-    if match is None:
-        return ""
-    parts = [
-        re.search(name + rb"\s*=\s*[\"']([\w.\-^]{1,64})[\"']", match[0])
-        for name in (rb"\broot", rb"\bextension")
-    ]
-    return "^".join(part[1].decode() for part in parts if part is not None)
+def _described(begin: bytes, title: str) -> dict[str, tuple[Value, ...]]:
+    """Return what a CDA document says of itself, which these attributes repeat (PS3.3 C.24.2)."""
+    header = read_header(begin)
+    found: dict[str, tuple[Value, ...]] = {}
+    if header.identifier:
+        found["HL7InstanceIdentifier"] = (header.identifier,)
+    if header.title and not title:
+        found["DocumentTitle"] = (header.title,)
+    if header.code:
+        found["ConceptNameCodeSequence"] = _code(*header.code)
+    return found
 
 
 def _pieces(source: Path, size: int) -> Iterator[bytes]:

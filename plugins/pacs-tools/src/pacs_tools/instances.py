@@ -80,6 +80,8 @@ class Instance:
         The element of the long value, its header included.
     further : tuple of DataElement
         Elements with bytes.
+    like : tuple of str
+        Keywords of what it has in common with another instance, beside patient and study.
     """
 
     values: Mapping[str, tuple[Value, ...]]
@@ -87,6 +89,7 @@ class Instance:
     tag: int
     pieces: Iterable[bytes | memoryview]
     further: tuple[DataElement, ...] = ()
+    like: tuple[str, ...] = ()
 
 
 def write_instance(output: Path, instance: Instance, options: InstanceOptions) -> None:
@@ -103,7 +106,7 @@ def write_instance(output: Path, instance: Instance, options: InstanceOptions) -
     changes = Changes(read_values(options.set_ or ()))
     values = {**_common(), **instance.values}
     attributes: MutableAttributes = {tag_of(keyword): value for keyword, value in values.items()}
-    attributes.update(_like(options.like))
+    attributes.update(_like(options.like, instance.like))
     try:
         encoded = encode_attributes(attributes, EXPLICIT_VR_LITTLE_ENDIAN, (_UTF_8,))
     except UnencodableValue as error:
@@ -136,11 +139,11 @@ def _common() -> dict[str, tuple[Value, ...]]:
     }  # fmt: skip
 
 
-def _like(path: Path | None) -> MutableAttributes:
+def _like(path: Path | None, further: tuple[str, ...]) -> MutableAttributes:
     """Return what is taken from another instance of the study."""
     if path is None:
         return {}
-    tags = [tag_of(keyword) for keyword in _FROM_PATIENT]
+    tags = [tag_of(keyword) for keyword in (*_FROM_PATIENT, *further)]
     try:
         found = scan_file(path, set(tags)).attributes
     except (NotPart10, ValueError) as error:

@@ -266,13 +266,19 @@ def _blocks(pieces: Iterator[str]) -> Iterator[bytes]:
 
 
 def _inline(file: DicomFile, within: ElementSet) -> ElementSet:
-    """Return the elements with native Pixel Data read, which the reader leaves where they are."""
+    """Return the elements with native Pixel Data read, which the reader leaves where they are.
+
+    Those of icons are in items.
+    """
     elements = dict(within.elements)
     for tag, element in elements.items():
         value = element.value
         if isinstance(value, BulkData) and value.length is not None:
             stored = b"".join(file.read_bulk(value.offset, value.length))
             elements[tag] = evolve(element, value=bytes(swap_words(stored, value.word_size)))
+        elif element.items:
+            items = tuple(_inline(file, item) for item in element.items)
+            elements[tag] = evolve(element, value=items)
     return evolve(within, elements=elements)
 
 
