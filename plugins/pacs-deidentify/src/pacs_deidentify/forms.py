@@ -10,6 +10,9 @@ _NOT_WORD: Final = re.compile(r"[\W_]+")
 _DATE: Final = re.compile(r"(\d{4})[./-]?(\d\d)[./-]?(\d\d)")
 _NUMBERS: Final = "0123456789 ,#"
 _DIGITS: Final = re.compile(r"\d{5,}")
+UNSPACED: Final = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+"""Letters of scripts whose words stand without spaces, and may be names of one letter."""
+
 _NAMES_IN_GROUP: Final = 3
 """Components of a name that are names: family, given and middle; then prefix and suffix follow."""
 
@@ -95,7 +98,7 @@ def is_telling(text: str) -> bool:
     """Whether text is long enough to be looked for."""
     if text.isascii():
         return len(text) >= (4 if text.isdigit() else 3)
-    return len(text) >= 2
+    return len(text) >= 2 or bool(UNSPACED.search(text))
 
 
 def cases(text: str) -> set[str]:

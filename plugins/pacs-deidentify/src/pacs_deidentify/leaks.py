@@ -61,7 +61,8 @@ class _Pattern:
     """Finds any of some texts as words, however they are encoded."""
 
     def __init__(self, texts: Iterable[str], encodings: Collection[str]) -> None:
-        forms = {form for text in texts for form in _encode(text, encodings)}
+        # A name may be of one letter, which is in other words as well.
+        forms = {form for text in texts if len(text) > 1 for form in _encode(text, encodings)}
         self._pattern = (
             re.compile(rb"(?:" + _alternatives(forms) + rb")(?![0-9a-z]|\.\d)") if forms else None
         )

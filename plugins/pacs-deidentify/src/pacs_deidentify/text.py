@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from pacs_deidentify.forms import UNSPACED
 from pacs_deidentify.tables import load_code_words
 
 MARK: Final = "***"
@@ -33,6 +34,7 @@ _CAUTIOUS: Final = tuple(
         # a title, and the names after it
         r"(?i:\b(?:dr|prof|mr|mrs|ms|herrn?|frau|mme|sig)\b)\.?(?:\s*(?i:med|dr)\.)*"
         r"(?:\s+[A-ZÀ-Þ][\w'’-]*)+",
+        r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])",  # internet address
         r"(?<!\d)\d{4}[-./]\d{1,2}[-./]\d{1,2}(?!\d)",
         r"(?<!\d)\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d\d)(?!\d)",
         rf"(?i)\b\d{{1,2}}(?:\.|st|nd|rd|th)?\s+{_MONTH},?\s+\d{{4}}\b",
@@ -42,6 +44,12 @@ _CAUTIOUS: Final = tuple(
         r"(?<![\w.])\d{5,}(?!\w)",
     )
 )
+
+
+def _any(texts: Iterable[str]) -> str:
+    """Return a pattern for any of some texts."""
+    # White space and carets between the words of a name may be written in any way.
+    return "|".join(re.escape(text).replace(r"\ ", r"[\s^,_]+") for text in texts)
 
 
 class TextCleaner:
@@ -66,10 +74,9 @@ class TextCleaner:
     ) -> None:
         # The longest first: of "Anna Maria" nothing is left.
         known = sorted(set(identifiers), key=len, reverse=True)
-        # White space and carets between the words of a name may be written in any way.
-        alternatives = (re.escape(text).replace(r"\ ", r"[\s^,_]+") for text in known)
-        pattern = "|".join(alternatives)
-        self._known = re.compile(rf"(?i)(?<![^\W_])(?:{pattern})(?![^\W_])") if known else None
+        unspaced = [text for text in known if len(text) > 1 and UNSPACED.search(text)]
+        either = [rf"(?<![^\W_])(?:{_any(known)})(?![^\W_])", _any(unspaced)]
+        self._known = re.compile("(?i)" + "|".join(filter(None, either))) if known else None
         self._replace_uid = replace_uid
         self._patterns = (*_PRECISE, *_CAUTIOUS, *patterns)
 
