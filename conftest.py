@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pacs_core.logs.formats import TextFormatter
+from pacs_core.testing.peer_programs import do_without
 
 # No deadlines: a busy machine is not a bug. On CI the same examples every time.
 settings.register_profile("default", deadline=None)
@@ -81,10 +82,4 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for package in (marker.args or ("dcmtk",)) if marker else ():
         missing = [p for p in PEER_PROGRAMS[package] if shutil.which(p, path=PEER_PATH) is None]
         if missing:
-            _do_without(f"{', '.join(missing)} not found; apt-get install {package}")
-
-
-def _do_without(reason: str) -> None:
-    if os.environ.get("PACS_REQUIRE_PEERS") == "1":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+            do_without(f"{', '.join(missing)} not found; apt-get install {package}")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from attrs import frozen
 
@@ -24,6 +24,21 @@ _ENVIRONMENT: Final = {"TCP_NODELAY": "1"}  # DCMTK's would wait 40 ms for each 
 
 _PORTS: Final = range(10_240, 32_768)  # below those that systems give to port 0 and to clients
 _given: Final[set[int]] = set()
+
+
+def do_without(reason: str) -> NoReturn:
+    """Skip a test whose peer is not there, or fail it where ``PACS_REQUIRE_PEERS=1``.
+
+    Parameters
+    ----------
+    reason : str
+        What is missing, and how one gets it.
+    """
+    import pytest
+
+    if os.environ.get("PACS_REQUIRE_PEERS") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 def find_free_port() -> int:

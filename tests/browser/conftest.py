@@ -14,6 +14,8 @@ from attrs import frozen
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from pacs_core.testing.peer_programs import do_without
+
 CONTRIB = Path(__file__).parents[2] / "contrib"
 CHROMIUM = "/usr/bin/chromium"
 # WebGL without a graphics card; as root, Chromium's sandbox cannot be had.
@@ -105,7 +107,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, service: str) -> Iterator[Sit
     packages = directory / "packages"
     packages.mkdir()
     if not (CONTRIB / "pacs-viewer-ohif" / "src" / "pacs_viewer_ohif" / "app").is_dir():
-        pytest.skip("OHIF is not there; run python contrib/pacs-viewer-ohif/build.py")
+        do_without("OHIF is not there; run python contrib/pacs-viewer-ohif/build.py")
     _install("pacs-viewer-ohif", "viewer-ohif", packages)
     lesion = f'[plugin.ai.services.lesion]\nadapter = "rest-push"\nurl = "{service}"'
     with _serve(directory, lesion, PYTHONPATH=str(packages)) as serving:

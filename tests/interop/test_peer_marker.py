@@ -2,6 +2,8 @@
 
 import pytest
 
+from pacs_core.testing.peer_programs import do_without
+
 
 @pytest.fixture
 def root_conftest(request):
@@ -24,3 +26,11 @@ def test_a_missing_peer_is_named_with_the_way_to_get_it(
     request.node.add_marker("peer")
     with pytest.raises(outcome.Exception, match=r"storescu.* not found; apt-get install dcmtk"):
         root_conftest.pytest_runtest_setup(request.node)
+
+
+@pytest.mark.parametrize(("required", "outcome"), [("", pytest.skip), ("1", pytest.fail)])
+def test_what_a_fixture_does_without_fails_where_it_has_to_be_there(monkeypatch, required, outcome):
+    """The OHIF viewer, which is built and not installed, and PostgreSQL."""
+    monkeypatch.setenv("PACS_REQUIRE_PEERS", required)
+    with pytest.raises(outcome.Exception, match="OHIF is not there"):
+        do_without("OHIF is not there")
