@@ -1,14 +1,10 @@
 """What services answer, and when: later, never, not now, not at all; and who is asked first."""
 
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -27,8 +23,7 @@ from pacs_core.dataset import tag_of
 from pacs_core.testing.waiting import until
 
 RESULTS = {SegmentationStorage, ComprehensiveSRStorage}
-PERFORMER = Path(__file__).with_name("performer.py")
-EXAMPLE = Path(__file__).parents[3] / "contrib" / "pacs-ai-example" / "src"
+STATE = tag_of("ProcedureStepState")
 
 
 @define
@@ -103,6 +98,12 @@ class Place:
 
         self.site.node.call(change)
 
+    def step(self, request: Any) -> Any:
+        """Return the attributes of the work item of a request."""
+        steps = self.site.node.node.opened.node.find(UnifiedProcedureSteps)
+        found = self.site.node.call(self.site.inferences.find, request.number)
+        return self.site.node.call(steps.find, found.note.split()[-1]).attributes
+
     def look_after(self) -> None:
         """Have done what is done each minute."""
         queue = self.site.node.node.opened.node.find(JobQueue)
@@ -146,7 +147,7 @@ def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
         tables["performer"] = {
             "adapter": "ups",
             "code": ["LESION", "99TEST", "Find lesions"],
-            "results_from": ["AI_PERFORMER"],
+            "results_from": ["AI_EXAMPLE"],
         }
         rule = {
             "service": "queued",
@@ -284,29 +285,29 @@ def test_a_rule_divides_a_study_and_what_is_urgent_goes_first(place: Place) -> N
 
 def test_a_performer_of_its_own_claims_a_work_item_and_completes_it(place: Place) -> None:
     """IHE AIW-I: by C-FIND, N-ACTION, WADO-RS, C-STORE and N-SET, from another process."""
-    site = place.site
-    study, port = place.store(), site.node.port
-
-    def perform(*arguments: str) -> None:
-        command = [sys.executable, str(PERFORMER), str(port), *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(EXAMPLE)}
-        subprocess.run(command, check=True, timeout=120, env=environment)
-
-    request = site.finish(site.ask("performer", study).number, "asked")
-    perform()
-    assert site.finish(request.number).state == "answered"
+    site, code = place.site, "LESION^99TEST"
+    study, strange = place.store(), place.store(Modality="MR")
+    request, given_up = (
+        site.finish(site.ask("performer", each).number, "asked") for each in (study, strange)
+    )
+    archive = f"PACS@127.0.0.1:{site.node.port}"
+    with place.tools.run_example("--worklist", code, "--archive", archive):
+        assert site.finish(request.number).state == "answered"
+        until(lambda: place.step(request)[STATE] == ("COMPLETED",), 120)
+        until(lambda: place.step(given_up)[STATE] == ("CANCELED",), 120)
     results = site.results(request=request.number)
-    assert [(each.state, each.algorithm) for each in results] == [
-        ("archived", "Performer 1.0 (ACME)")
-    ] * 2
+    assert [each.state for each in results] == ["archived"] * 2
     assert {each.instance_uid for each in results} <= site.instances(study).keys()
-    given_up = site.finish(site.ask("performer", study, again=True).number, "asked")
-    perform("cancel")
+    (performed,) = place.step(request)[tag_of("UnifiedProcedureStepPerformedProcedureSequence")]
+    named = {
+        reference[tag_of("ReferencedSOPInstanceUID")][0]
+        for output in performed[tag_of("OutputInformationSequence")]
+        for reference in output[tag_of("ReferencedSOPSequence")]
+    }
+    assert named == {each.instance_uid for each in results}
     place.look_after()
     failed = site.finish(given_up.number)
-    assert (failed.state, failed.reason) == ("failed", "its work item was canceled")
+    assert failed.reason == "its work item was canceled: there is no CT image"
     unwanted = site.finish(site.ask("performer", study, again=True).number, "asked")
     site.node.call(site.inferences.cancel, unwanted.number, "somebody")
-    steps = site.node.node.opened.node.find(UnifiedProcedureSteps)
-    uid, state = unwanted.note.split()[-1], tag_of("ProcedureStepState")
-    until(lambda: site.node.call(steps.find, uid).attributes[state] == ("CANCELED",))
+    until(lambda: place.step(unwanted)[STATE] == ("CANCELED",))

@@ -34,12 +34,24 @@ def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
                 "concurrency": 2,
             },
             "lesion-dimse": {"adapter": "dimse", "peer": "example", "version": "1.0.0"},
+            "steps": {
+                "adapter": "ups",
+                "code": ["LESION", "99TEST", "Find lesions"],
+                "results_from": ["AI_STEPS"],
+            },
         }
         peers = {"example": {"ae_title": "AI_EXAMPLE", "host": "127.0.0.1", "port": example.dicom}}
         where = {"Modality": "CT", "BodyPartExamined": "CHEST"}
         rules = [{"service": "lesion", "where": where, "sources": ["CT?"]}]
         directory = tmp_path_factory.mktemp("site")
-        opened = tools.open_site(directory, services, rules=rules, peers=peers, port=port)
+        opened = tools.open_site(
+            directory,
+            services,
+            rules=rules,
+            peers=peers,
+            port=port,
+            plugins=("sop-ups", "sop-query-retrieve"),
+        )
         with opened as site:
             yield Place(site, example)
 
@@ -94,6 +106,19 @@ def test_results_come_back_by_c_store(place: Place, tools: Any) -> None:
     assert (stray.state, stray.request) == ("quarantined", 0)
     assert any(reason.startswith("unasked") for reason in stray.reasons)
     assert not site.instances(others[0].StudyInstanceUID)
+
+
+def test_a_work_item_is_performed_without_http(place: Place, tools: Any) -> None:
+    """IHE AIW-I over DIMSE alone: the inputs are read by C-GET, since there is no DICOMweb."""
+    site, images = place.site, tools.make_series(BodyPartExamined="HEAD")
+    study = images[0].StudyInstanceUID
+    site.store(images)
+    request = site.ask("steps", study)
+    serving = ("--worklist", "LESION^99TEST", "--ae-title", "AI_STEPS")
+    with tools.run_example(*serving, "--archive", f"PACS@127.0.0.1:{site.node.port}"):
+        assert site.finish(request.number).state == "answered"
+        until(lambda: set(site.instances(study).values()) >= RESULTS, 120)
+    assert [each.state for each in site.results(request=request.number)] == ["archived"] * 2
 
 
 def test_a_service_that_is_killed_and_slow_loses_nothing_and_blocks_nobody(

@@ -1,20 +1,24 @@
 """The service as an application entity: images come by C-STORE, and so go the results.
 
-What comes over one association is one request; results are sent when it has been released.
+What comes over one association is one request; results are sent when it has been released. Images
+are on the disk before they are acknowledged, and go when their results have been taken: whoever
+kills the service between the two finds it at work again once it is started.
 """
 
 import threading
 import time
-from io import BytesIO
 from typing import Any
 
-from pydicom import dcmread
-from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
-from pynetdicom.presentation import AllStoragePresentationContexts, build_context
+from pynetdicom.presentation import AllStoragePresentationContexts
 
+from pacs_ai_example.archive import Archive, ArchiveAwayError
 from pacs_ai_example.model import NothingToSeeError
 from pacs_ai_example.results import infer, write
+from pacs_ai_example.spool import Spool
+
+_PAUSE = 1.0
+"""Seconds after which an archive that is away is tried again."""
 
 
 class DimseService:
@@ -25,8 +29,9 @@ class DimseService:
     ae_title : str
     address : (str, int)
         On which it listens.
-    archive : (str, str, int)
-        AE title, host and port to which results are sent.
+    archive : Archive
+        To which results are sent.
+    spool : Spool
     delay : float
         Seconds that each inference takes at least.
     """
@@ -35,15 +40,22 @@ class DimseService:
         self,
         ae_title: str,
         address: tuple[str, int],
-        archive: tuple[str, str, int],
+        archive: Archive,
+        spool: Spool,
         delay: float = 0.0,
     ) -> None:
         self._entity = AE(ae_title)
         self._entity.supported_contexts = AllStoragePresentationContexts
         self._entity.add_supported_context("1.2.840.10008.1.1")
-        self._archive, self._delay = archive, delay
-        self._received: dict[Any, list[bytes]] = {}
-        handlers: list[Any] = [(evt.EVT_C_STORE, self._store), (evt.EVT_RELEASED, self._released)]
+        self._archive, self._spool, self._delay = archive, spool, delay
+        self._coming: dict[Any, str] = {}
+        handlers: list[Any] = [
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_RELEASED, self._released),
+            (evt.EVT_ABORTED, self._aborted),
+        ]
+        for name in spool.names():
+            self._work_on(name)
         self._server = self._entity.start_server(address, block=False, evt_handlers=handlers)
 
     @property
@@ -59,27 +71,35 @@ class DimseService:
     def _store(self, event: Any) -> int:
         dataset = event.dataset
         dataset.file_meta = event.file_meta
-        self._received.setdefault(event.assoc, []).append(write(dataset))
+        if event.assoc not in self._coming:
+            self._coming[event.assoc] = self._spool.begin()
+        self._spool.add(self._coming[event.assoc], write(dataset))
         return 0x0000
 
     def _released(self, event: Any) -> None:
-        files = self._received.pop(event.assoc, [])
-        if files:
-            threading.Thread(target=self._infer, args=(files,), daemon=True).start()
+        if name := self._coming.pop(event.assoc, ""):
+            self._spool.finish(name)
+            self._work_on(name)
 
-    def _infer(self, files: list[bytes]) -> None:
+    def _aborted(self, event: Any) -> None:
+        if name := self._coming.pop(event.assoc, ""):
+            self._spool.remove(name)
+
+    def _work_on(self, name: str) -> None:
+        threading.Thread(target=self._infer, args=(name,), daemon=True).start()
+
+    def _infer(self, name: str) -> None:
         time.sleep(self._delay)
         try:
-            results = [dcmread(BytesIO(each)) for each in infer(files)]
+            results = infer(self._spool.read(name))
         except NothingToSeeError as error:
             print(error, flush=True)
-            return
-        title, host, port = self._archive
-        contexts = [build_context(each.SOPClassUID, ExplicitVRLittleEndian) for each in results]
-        entity = AE(self._entity.ae_title)
-        association = entity.associate(host, port, contexts, ae_title=title)
-        for each in results if association.is_established else ():
-            status = association.send_c_store(each)
-            print(f"{each.SOPInstanceUID} {status.get('Status', -1):04X}", flush=True)
-        if association.is_established:
-            association.release()
+            results = []
+        while results:
+            try:
+                self._archive.store(results)
+                break
+            except ArchiveAwayError as error:
+                print(error, flush=True)
+                time.sleep(_PAUSE)
+        self._spool.remove(name)

@@ -1,12 +1,14 @@
 """The service over HTTP: images come in a request, or are read from where it says.
 
-- ``POST /infer`` takes DICOM files as ``multipart/related``, and answers with the results likewise.
+- ``POST /infer`` takes DICOM files as ``multipart/related``, or metadata in DICOM JSON and frames
+  as parts behind them, and answers with the results as DICOM files likewise.
 - ``POST /pull`` takes a JSON object with ``dicomweb``, ``token``, ``study`` and ``series``: the
   images are read by WADO-RS from there, and the results stored by STOW-RS (PS3.18 §10).
-- ``GET /health`` answers 200.
+- ``GET /health`` answers with how many requests are worked on: ``{"working": 1}``.
 """
 
 import json
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -34,22 +36,48 @@ def make_server(
     class Handler(_Handler):
         seconds = delay
         model = model_url
+        working = _Count()
 
     return ThreadingHTTPServer(address, Handler)
+
+
+class _Count:
+    """How many are at something: entered by each of them for a ``with`` block."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self.value += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self.value -= 1
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     seconds = 0.0
     model = ""
+    working = _Count()
 
     def do_GET(self) -> None:
-        self._answer(200 if self.path == "/health" else 404, "text/plain", b"")
+        if self.path == "/health":
+            body = json.dumps({"working": self.working.value}).encode()
+            self._answer(200, "application/json", body)
+        else:
+            self._answer(404, "text/plain", b"")
 
     def do_POST(self) -> None:
-        body = self._read_body()
+        with self.working:
+            self._work(self._read_body())
+
+    def _work(self, body: bytes) -> None:
         time.sleep(self.seconds)
         # When first needed, for these take seconds, and the service is to be there at once.
+        from pacs_ai_example.frames import read_frames
         from pacs_ai_example.kserve import ModelAwayError
         from pacs_ai_example.model import NothingToSeeError
         from pacs_ai_example.results import infer
@@ -57,7 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if self.path == "/infer":
                 kind = self.headers.get("Content-Type", "")
-                found = infer(list(read_parts(kind, body)), model_url=self.model)
+                read = read_frames if "application/dicom+json" in kind else read_parts
+                found = infer(list(read(kind, body)), model_url=self.model)
                 self._answer(200, *write_parts(found))
             elif self.path == "/pull":
                 pull(json.loads(body))
@@ -73,7 +102,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(422, "text/plain", f"{type(error).__name__}: {error}".encode())
 
     def _read_body(self) -> bytes:
-        return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        body = b""
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():  # trailers
+            pass
+        return body
 
     def _answer(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)

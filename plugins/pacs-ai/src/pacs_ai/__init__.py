@@ -107,6 +107,8 @@ def _lacks(service: ServiceConfig, config: AiConfig, setup: Setup) -> Iterator[t
         yield "adapter", "pip install 'pacs-ai[ups]'"
     if service.deidentify and adapter in {"dicomweb-pull", "ups"}:
         yield "deidentify", f"with {adapter} a service reads what is in the archive, as it is"
+    if service.send == "frames" and (adapter != "rest-push" or service.deidentify):
+        yield "send", "frames go with rest-push only, and as they are in the archive"
     if service.deidentify and not find_spec("pacs_deidentify"):
         yield "deidentify", "pip install 'pacs-ai[deidentify]'"
 

@@ -27,6 +27,9 @@ class ServiceConfig:
         Sent to it as ``Authorization: Bearer``, likewise.
     tls : ClientTls or None
         How its server's certificate is verified, and which one it is shown, likewise.
+    send : ``"instances"`` or ``"frames"``
+        What a service with ``rest-push`` gets: DICOM files; or their metadata in DICOM JSON, and
+        each frame in native pixels.
     peer : str
         Name of its ``[peers.NAME]`` table, with ``dimse``.
     results_from : tuple of str
@@ -69,6 +72,7 @@ class ServiceConfig:
     url: str = field(default="", validator=matches_re(r"(https?://[^\s]+)?"))
     token: Secret | None = None
     tls: ClientTls | None = None
+    send: Literal["instances", "frames"] = "instances"
     peer: str = ""
     results_from: tuple[str, ...] = field(
         default=(), validator=deep_iterable(min_len(1), instance_of(tuple))

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 
@@ -42,12 +42,16 @@ PLUGINS = (
     "index-sqlite",
 )
 
+ENDED = threading.Event()
+
 
 class Service(BaseHTTPRequestHandler):
-    """A service that infers an image from each."""
+    """A service that infers an image from each; under ``/slow`` it does not end with it."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/slow":
+            ENDED.wait(60)
         image = dcmread(BytesIO(body))
         image.SOPInstanceUID, image.SeriesInstanceUID = generate_uid(), generate_uid()
         image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
@@ -66,9 +70,10 @@ class Service(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Service) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
+        ENDED.set()
         server.shutdown()
 
 
@@ -84,6 +89,10 @@ class TestOneByOne(InferenceAdapterContract):
     @pytest.fixture
     def away(self) -> InferenceAdapter:
         return self.make("http://127.0.0.1:1/")
+
+    @pytest.fixture
+    def slow(self, url: str) -> InferenceAdapter:
+        return self.make(f"{url}slow")
 
     @pytest.fixture
     def files(self, pacs_dataset: Callable[..., SampleDataset]) -> list[bytes]:

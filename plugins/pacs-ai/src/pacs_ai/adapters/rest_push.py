@@ -1,16 +1,21 @@
 """``rest-push``: instances go to a service in an HTTP request, and results come in the answer.
 
 The request is a POST of ``multipart/related; type="application/dicom"``, as that of STOW-RS
-(PS3.18 §10.5), the answer 200 with one or more DICOM files likewise, or 204 if there is nothing to
-say. A service that answers 202 stores its results later, by STOW-RS where ``Results-Location`` of
-the request says, with ``Results-Token``.
+(PS3.18 §10.5), or, with ``send = "frames"``, what :mod:`.frames` makes; the answer is 200 with one
+or more DICOM files likewise, or 204 if there is nothing to say. A service that answers 202 stores
+its results later, by STOW-RS where ``Results-Location`` of the request says, with
+``Results-Token``.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from pacs_dicomweb.api import MalformedMultipart, Splitter, UploadBody, split
 from pacs_web.api.media_types import media_type
+from pacs_web.api.multipart_writing import new_boundary, write_multipart
 
+from pacs_ai.adapters.frames import JSON, frame_parts
 from pacs_ai.adapters.http import open_service, send
 from pacs_ai.desk import AiDesk
 from pacs_ai.interface import Answer, InferenceAdapter, Inputs, ResultTaker, ServiceError
@@ -37,13 +42,11 @@ class RestPush(InferenceAdapter):
             headers["Results-Location"] = f"{desk.config.dicomweb_url}/studies"
             headers["Results-Token"] = await make_token(desk, request)
         async with (
-            inputs.open() as contents,
             open_service(self.node, self.service) as client,
+            self._body(inputs, desk.config.dicomweb_url) as (own, pieces),
         ):
-            body = UploadBody(contents)
-            headers |= {"Content-Type": body.media_type, "Content-Length": str(body.length)}
-            url, pieces = self.service.url, body.pieces()
-            asked = client.build_request("POST", url, headers=headers, content=pieces)
+            url = self.service.url
+            asked = client.build_request("POST", url, headers=headers | own, content=pieces)
             async with send(client, asked) as response:
                 if response.status_code == 202:
                     return Answer.LATER
@@ -64,3 +67,22 @@ class RestPush(InferenceAdapter):
                 except MalformedMultipart as error:
                     raise ServiceError(f"the answer of {url} is not whole: {error}") from error
         return Answer.COMPLETE
+
+    @asynccontextmanager
+    async def _body(
+        self, inputs: Inputs, url: str
+    ) -> AsyncIterator[tuple[dict[str, str], AsyncIterator[bytes]]]:
+        """Open the body of a request, for an ``async with`` block: its headers, and its bytes."""
+        if self.service.send == "frames":
+            boundary = new_boundary()
+            kind = f'multipart/related; type="{JSON}"; boundary={boundary}'
+            async with (
+                closing(frame_parts(self.node, inputs.instances, url)) as parts,
+                closing(write_multipart(parts, boundary)) as written,
+            ):
+                yield {"Content-Type": kind}, (bytes(piece) async for piece in written)
+            return
+        async with inputs.open() as contents:
+            body = UploadBody(contents)
+            headers = {"Content-Type": body.media_type, "Content-Length": str(body.length)}
+            yield headers, body.pieces()

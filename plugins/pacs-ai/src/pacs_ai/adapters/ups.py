@@ -23,9 +23,10 @@ from pacs_ai.interface import (
 )
 from pacs_ai.models import InferenceRequest
 from pacs_ai.references import Reference, code_item, reference_items
+from pacs_core.api.attribute_lists import first
 from pacs_core.api.normalized import RefusedRequestError
 from pacs_core.contracts import StoredInstance
-from pacs_core.dataset import Attributes, MutableAttributes, Value, tag_of, texts
+from pacs_core.dataset import Attributes, MutableAttributes, Value, items, tag_of, texts
 from pacs_core.dimse import Status
 
 _NONE: Final = (
@@ -66,7 +67,7 @@ class ProcedureSteps(InferenceAdapter):
             raise ServiceRefusedError("its work item is not known any more") from None
         state = "".join(texts(step.attributes, tag_of("ProcedureStepState")))
         if state == StepState.CANCELED:
-            raise ServiceRefusedError("its work item was canceled")
+            raise ServiceRefusedError(f"its work item was canceled{_reason(step.attributes)}")
         return Answer.COMPLETE if state == StepState.COMPLETED else Answer.LATER
 
     async def cancel(self, request: InferenceRequest) -> None:
@@ -109,6 +110,14 @@ class ProcedureSteps(InferenceAdapter):
         }
         found |= {tag_of(keyword): values for keyword, values in own.items()}
         return found
+
+
+def _reason(step: Attributes) -> str:
+    """Return what a performer says of why, with a colon, if it says that (PS3.4 CC.2.1.3)."""
+    for item in items(step, tag_of("ProcedureStepProgressInformationSequence")):
+        if reason := first(item, tag_of("ReasonForCancellation")):
+            return f": {reason}"
+    return ""
 
 
 def step_uid(request: InferenceRequest) -> str:
