@@ -50,8 +50,9 @@ from pacs_core.plugins import Fault, PluginRecord, summarize_error
 # configuration, and is quarantined with its plugin. `started` is what tells the two apart.
 # `settled` ends the waiting of `start`, either way.
 #
-# Services start one after the other in the order that `after` asks for. A circle is broken by
-# quarantining one of its plugins; then the order is sought again, until there is one.
+# Services start one after the other in the order that `after` asks for, and those that listen after
+# all others. A circle is broken by quarantining one of its plugins; then the order is sought again,
+# until there is one.
 #
 # With the scope of a node a service runs in one process of all workers, and of all machines that
 # share an index. The others hold their task at the lock, and take over when it is free: there is no
@@ -191,7 +192,9 @@ class ServiceRunner:
         services = self.assembly.registry.active(ServiceDescriptor)
         consumers = consumer_services(self.assembly, self.opened)
         kernel = metadata_services(self.assembly, self.opened)
-        entries = {d.name: (r, d) for r, d in chain(services, consumers, kernel)}
+        # Who connects is let in last, and what that needs is imported last: see `pacs_web`.
+        ordered = sorted(chain(services, consumers, kernel), key=lambda each: bool(each[1].bind))
+        entries = {d.name: (r, d) for r, d in ordered}
         graph = {name: set(d.after) & entries.keys() for name, (_, d) in entries.items()}
         while True:
             try:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from types import ModuleType
-from typing import cast
+from typing import Final, cast
 
 import pluggy
 from importlib_metadata import Distribution, EntryPoint, entry_points
@@ -56,6 +56,11 @@ PUBLISHING_HOOK = "pacs_hookspecs"
 """Is called before any other, while plugins are loaded: it says which hooks there are."""
 
 Implementation = Callable[[Mapping[str, object]], object]
+
+_Identity = tuple[str, str, str]
+"""Distribution, version and target of an entry point."""
+_UNKNOWN: Final = ("unknown", "0")
+"""Distribution and version of what has no metadata."""
 
 
 class UnknownHookError(PluginError):
@@ -109,24 +114,26 @@ class PluginManager:
         for record in self.loaded:
             self._guard(record, self._register)
 
-    def _by_name(self, points: Iterable[EntryPoint]) -> list[tuple[str, list[EntryPoint]]]:
-        groups: dict[str, list[EntryPoint]] = defaultdict(list)
+    def _by_name(
+        self, points: Iterable[EntryPoint]
+    ) -> list[tuple[str, dict[_Identity, EntryPoint]]]:
+        groups: dict[str, dict[_Identity, EntryPoint]] = defaultdict(dict)
         for point in points:
-            if all(_identity(point) != _identity(other) for other in groups[point.name]):
-                groups[point.name].append(point)
+            groups[point.name].setdefault(_identity(point), point)
         return sorted(groups.items(), key=lambda item: self.policy.rank(item[0]))
 
-    def _load(self, name: str, points: list[EntryPoint]) -> PluginRecord:
-        distribution, version, target = _identity(points[0])
-        record = PluginRecord(name, target, distribution, version, metadata=_metadata(points[0]))
+    def _load(self, name: str, points: Mapping[_Identity, EntryPoint]) -> PluginRecord:
+        identity, point = next(iter(points.items()))
+        metadata = None if identity[:2] == _UNKNOWN else cast(Distribution, point.dist)
+        record = PluginRecord(name, identity[2], *identity[:2], metadata=metadata)
         if name in self.policy.disabled:
             record.state, record.reason = PluginState.DISABLED, "disabled by [plugins] disabled"
         elif len(points) > 1:
-            sources = " and ".join(" ".join(_identity(point)[:2]) for point in points)
+            sources = " and ".join(f"{name} {version}" for name, version, _ in points)
             reason = f"the name {name!r} is taken twice, by {sources}; uninstall one"
             record.quarantine(Fault.NAME_TAKEN, reason)
         else:
-            self._guard(record, lambda record: _import(record, points[0]))
+            self._guard(record, lambda record: _import(record, point))
         return record
 
     def _guard(self, record: PluginRecord, step: Callable[[PluginRecord], None]) -> None:
@@ -322,22 +329,14 @@ class PluginManager:
             raise PluginError("required plugins are not available: " + "; ".join(problems))
 
 
-def _identity(point: EntryPoint) -> tuple[str, str, str]:
+def _identity(point: EntryPoint) -> _Identity:
     try:
-        distribution = cast(Distribution, point.dist)
-        source = distribution.name, distribution.version
+        # Its metadata are read and parsed each time that they are asked for: hence once.
+        metadata = cast(Distribution, point.dist).metadata
+        source = metadata["Name"], metadata["Version"]
     except Exception:  # no metadata, or broken ones, as an interrupted uninstall leaves them
-        source = "unknown", "0"
-    return *source, point.value
-
-
-def _metadata(point: EntryPoint) -> Distribution | None:
-    try:
-        distribution = cast(Distribution, point.dist)
-        readable = bool(distribution.version)
-    except Exception:  # no metadata, or broken ones
-        return None
-    return distribution if readable else None
+        source = _UNKNOWN
+    return *(source if all(source) else _UNKNOWN), point.value
 
 
 def _import(record: PluginRecord, point: EntryPoint) -> None:

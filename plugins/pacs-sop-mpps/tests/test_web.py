@@ -16,7 +16,7 @@ from pacs_sop_mpps.testing import sample_attributes
 from pacs_web.api import PageFrame, WebRoutesDescriptor
 from pacs_web.testing import GuardedRoutesContract, serve_routes
 from pacs_web_ui.config import WebUiSettings
-from pacs_web_ui.rendering import TemplateFrame
+from pacs_web_ui.frame import TemplateFrame
 
 from pacs_core.contracts import Node, NodeSettings, Setup, SingleValue
 from pacs_core.dataset import tag_of

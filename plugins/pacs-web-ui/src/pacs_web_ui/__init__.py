@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from pacs_web.api import NavigationEntry, PageFrame, WebContext, WebRoutesDescriptor
 
-from pacs_core.contracts import CapabilityDescriptor, Node, ServiceDescriptor, Setup
+from pacs_core.contracts import CapabilityDescriptor, ServiceDescriptor, Setup
 from pacs_core.plugins import hookimpl
 from pacs_web_ui.config import WebUiConfig, WebUiSettings
+from pacs_web_ui.frame import TemplateFrame
 from pacs_web_ui.load import LoadHistory, MeteredLoad, Sampler
 
 if TYPE_CHECKING:
@@ -28,16 +29,15 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
     """Return what counts operations for the charts, and the layout, for pages of other plugins."""
     settings = WebUiSettings(setup.config(WebUiConfig))
 
-    def create_frame(node: Node) -> PageFrame:
-        from pacs_web_ui.rendering import TemplateFrame
-
-        return TemplateFrame(node.find(WebUiSettings))
-
     return [
         CapabilityDescriptor("web-ui-settings", WebUiSettings, lambda _: settings),
         CapabilityDescriptor("web-ui-load", LoadHistory, MeteredLoad),
         CapabilityDescriptor(
-            "web-ui-pages", PageFrame, create_frame, requires=(WebUiSettings,), always=True
+            "web-ui-pages",
+            PageFrame,
+            lambda node: TemplateFrame(node.find(WebUiSettings)),
+            requires=(WebUiSettings,),
+            always=True,
         ),
     ]
 

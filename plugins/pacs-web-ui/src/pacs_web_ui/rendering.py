@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from attrs import define
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from pacs_web.api import NavigationEntry, PageFrame, PageRenderer, WebContext
+from pacs_web.api import NavigationEntry, PageRenderer, WebContext
 from pacs_web.api.http import HttpError, StreamResponse, read_body
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -161,17 +160,6 @@ class TemplateRenderer(PageRenderer):
         """Return where DICOMweb is, for pictures, upload and download; empty if it is not."""
         sections = self._context.site.sections
         return next((base + each.prefix for each in sections if each.name == "dicomweb"), "")
-
-
-@define(eq=False)
-class TemplateFrame(PageFrame):
-    """The layout of these pages, for those of other plugins."""
-
-    settings: WebUiSettings
-
-    def renderer(self, context: WebContext, folder: Path) -> PageRenderer:
-        """Return what renders the pages of a plugin."""
-        return TemplateRenderer(context, self.settings, folder)
 
 
 def _entry(entry: NavigationEntry, language: str, user: str) -> Mapping[str, str]:
