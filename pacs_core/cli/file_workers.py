@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from attrs import frozen
 
 from pacs_core.cli.errors import CommandError
+from pacs_core.cli.progress import progress
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 # What the function prints is kept in the worker, file by file, and printed by the command's own
 # process together with the result. So lines of files never mix, and the output is that of a single
 # process. An interrupt reaches the command alone: it hands out no more chunks, and ends.
+#
+# All commands for folders go through here, and so all have a progress bar on a terminal that they
+# do not print to themselves. Who looks at one wants to know how much there is: only then are all
+# files listed before the first of them is done.
 
 F = TypeVar("F")
 T = TypeVar("T")
@@ -49,7 +54,14 @@ class _Done:
     err: str
 
 
-def map_files(function: Callable[[F], T], files: Iterable[F], jobs: int = 0) -> Iterator[T]:
+def map_files(
+    function: Callable[[F], T],
+    files: Iterable[F],
+    jobs: int = 0,
+    *,
+    label: str = "",
+    prints: bool = False,
+) -> Iterator[T]:
     """Iterate over what a function returns for files, in their order.
 
     What it prints appears as if it were called for one file after the other.
@@ -62,6 +74,10 @@ def map_files(function: Callable[[F], T], files: Iterable[F], jobs: int = 0) -> 
         What is given to it; small, since it goes from one process to another, as results do.
     jobs : int
         Processes at most; 0 for one for each processor.
+    label : str
+        What the bar says, which shows the progress of many files on a terminal; none without it.
+    prints : bool
+        The function prints what the command is for: there is no bar where that can be seen.
 
     Raises
     ------
@@ -73,11 +89,26 @@ def map_files(function: Callable[[F], T], files: Iterable[F], jobs: int = 0) -> 
     jobs = jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
     pending = iter(files)
     first = list(islice(pending, _FEW))
-    # Elsewhere processes that are forked off may not use what the system provides.
-    if jobs == 1 or len(first) < _FEW or sys.platform != "linux":
-        yield from map(function, chain(first, pending))
+    if len(first) < _FEW:
+        yield from map(function, first)
         return
-    for done in _work(function, chain(first, pending), jobs):
+    pending = chain(first, pending)
+    if not label or not sys.stderr.isatty() or (prints and sys.stdout.isatty()):
+        yield from _map_many(function, pending, jobs)
+        return
+    every = list(pending)
+    with progress(label, len(every)) as advance:
+        for result in _map_many(function, every, jobs):
+            advance(1)
+            yield result
+
+
+def _map_many(function: Callable[[F], T], files: Iterable[F], jobs: int) -> Iterator[T]:
+    # Elsewhere processes that are forked off may not use what the system provides.
+    if jobs == 1 or sys.platform != "linux":
+        yield from map(function, files)
+        return
+    for done in _work(function, files, jobs):
         sys.stdout.flush()
         sys.stdout.buffer.write(done.out)
         sys.stderr.write(done.err)

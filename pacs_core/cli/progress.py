@@ -30,6 +30,10 @@ def progress(label: str, total: int | None) -> Iterator[Advance]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # What is printed goes above the bar, but where it is not on the terminal: there it stays.
+    printed = sys.stdout.isatty()
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, redirect_stdout=printed
+    ) as bar:
         task = bar.add_task(label, total=total)
         yield lambda steps: bar.advance(task, steps)

@@ -3,13 +3,19 @@
 import filecmp
 import json
 import os
+import pty
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
+from pydicom.uid import ExplicitVRLittleEndian
 
 from pacs_core.api.commands import main
 from pacs_core.api.file_commands import NOTHING
@@ -17,6 +23,7 @@ from pacs_core.api.file_commands import NOTHING
 CT = Path(get_testdata_file("CT_small.dcm"))
 UID = b"1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"
 NUMBER = 40
+FILES = NUMBER + 2
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +95,46 @@ def test_what_is_written_is_the_same(run, folder, words, tmp_path, monkeypatch):
     assert len(list(Path("out2").rglob("*.*"))) == NUMBER
 
 
+@pytest.mark.parametrize("form", ["paths", "csv", "json"])
+def test_files_are_found_in_their_order(run, folder, form):
+    words = ["find-files", folder, "--key", "SOPInstanceUID", "--format", form, "--jobs"]
+    one, several = (run(*words, jobs) for jobs in (1, 2))
+    assert several == one
+    assert one[0] == 0
+    assert one[1].count("\n") > NUMBER
+
+
+def test_reports_are_printed_in_their_order(run, tmp_path):
+    report = Path(get_testdata_file("test-SR.dcm")).read_bytes()
+    for number in range(NUMBER):
+        (tmp_path / f"{number:02}.dcm").write_bytes(report if number % 2 else CT.read_bytes())
+    for form in ("tree", "text", "csv"):
+        one, several = (run("sr", tmp_path, "--format", form, "--jobs", jobs) for jobs in (1, 2))
+        assert several == one
+        assert several[0] == 0
+        assert several[1].count("\n") > NUMBER
+    assert run("sr", tmp_path, "--format", "html")[0] == 2
+
+
+def test_frames_are_split_alike_by_several_processes(run, tmp_path):
+    source = dcmread(get_testdata_file("SC_rgb_rle_2frame.dcm"))
+    source.SOPClassUID = source.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7.4"
+    pixels = np.arange(NUMBER * 8 * 6 * 3, dtype="<u2").astype("u1")
+    source.Rows, source.Columns, source.NumberOfFrames = 8, 6, NUMBER
+    source.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    source.PlanarConfiguration, source.PixelData = 0, pixels.tobytes()
+    source.FrameIncrementPointer = None
+    source.save_as(tmp_path / "many.dcm", enforce_file_format=True)
+    for jobs in (1, 2):
+        code, _, err = run(
+            "split", tmp_path / "many.dcm", "-o", tmp_path / f"{jobs}", "--jobs", jobs
+        )
+        assert (code, err) == (0, "")
+        made = [dcmread(path) for path in sorted((tmp_path / f"{jobs}").iterdir())]
+        assert b"".join(each.PixelData for each in made) == pixels.tobytes()
+        assert len({each.SeriesInstanceUID for each in made}) == 1
+
+
 def test_models_of_a_folder_become_its_files_again(run, folder, tmp_path):
     run("json", folder, tmp_path / "models", "--bulk", tmp_path / "values")
     model = json.loads((tmp_path / "models" / "below" / "01.dcm.json").read_text())
@@ -131,3 +178,49 @@ def test_an_interrupt_ends_all_processes(folder):
     assert b"Traceback" not in err
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+BARS = {
+    "dump": (["dump"], True), "sums": (["info", "--by", "study"], False),
+    "table": (["find-files", "--key", "PatientID", "--format", "table"], False),
+    "dry run": (["modify", "--set", "PatientID=1", "--dry-run"], True),
+    "modify": (["modify", "--new-uids", "study", "--output", "changed"], False),
+    "json": (["json", "models", "--bulk", "values"], False),
+}  # fmt: skip
+"""Command lines, and whether they print for each file."""
+
+
+@pytest.mark.parametrize("name", BARS)
+def test_a_terminal_shows_a_bar_where_nothing_is_printed(folder, tmp_path, name):
+    """It is on standard error; what is printed goes where it goes without."""
+    words, prints = BARS[name]
+    words.insert(1, str(folder))
+    line = [sys.executable, "-m", "pacs_core.cli", *words, "--jobs", "2"]
+    plain = subprocess.run(line, capture_output=True, check=False, cwd=tmp_path)
+    for kept in tmp_path.iterdir():
+        shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+    for is_seen in (False, True):
+        if is_seen and not prints:
+            continue
+        ours, theirs = pty.openpty()
+        with (
+            (tmp_path / "printed").open("wb") as printed,
+            subprocess.Popen(
+                line, cwd=tmp_path, stdout=theirs if is_seen else printed, stderr=theirs,
+                env={**os.environ, "TERM": "xterm", "COLUMNS": "300"},
+            ) as process,
+        ):  # fmt: skip
+            os.close(theirs)
+            shown = read_terminal(ours)
+        assert process.returncode == plain.returncode
+        assert is_seen or (tmp_path / "printed").read_bytes() == plain.stdout
+        assert (f"{FILES}/{FILES}".encode() in shown) == (not is_seen)
+
+
+def read_terminal(descriptor):
+    """Return all that a process writes to its terminal; its end is an error on Linux."""
+    shown = b""
+    with os.fdopen(descriptor, "rb", buffering=0) as terminal, suppress(OSError):
+        while block := terminal.read(1 << 16):
+            shown += block
+    return shown

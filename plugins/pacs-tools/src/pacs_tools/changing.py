@@ -25,6 +25,7 @@ def change_files(
     *,
     failures: tuple[type[Exception], ...] = (),
     jobs: int = 0,
+    prints: bool = False,
 ) -> tuple[int, int]:
     """Change files; say of each that fails why.
 
@@ -42,6 +43,8 @@ def change_files(
         Exceptions of `change` beside `CommandError`.
     jobs : int
         Processes, see `map_files`.
+    prints : bool
+        Whether `change` prints what the command is for.
 
     Returns
     -------
@@ -73,7 +76,7 @@ def change_files(
         for path, named in walk([start], without=output)
     )
     done = failed = 0
-    for is_done, has_failed in map_files(change_one, files, jobs):
+    for is_done, has_failed in map_files(change_one, files, jobs, label="changing", prints=prints):
         done += is_done
         failed += has_failed
     return done, failed

@@ -81,7 +81,7 @@ def dump(
             complain(f"{file[0]}: {problem}")
         return not problem
 
-    return 0 if all([*map_files(show, files, jobs)]) else 1
+    return 0 if all([*map_files(show, files, jobs, label="dumping", prints=True)]) else 1
 
 
 class _Lines:

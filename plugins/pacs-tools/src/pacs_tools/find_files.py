@@ -5,8 +5,8 @@ from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
 
-from pacs_core.api.file_commands import NOTHING, UsageError, complain, walk
-from pacs_core.dataset import MalformedDataset, NotPart10, scan_file
+from pacs_core.api.file_commands import NOTHING, JobsOption, UsageError, complain, map_files, walk
+from pacs_core.dataset import Attributes, MalformedDataset, NotPart10, scan_file
 from pacs_tools.files import explain
 
 _SOP_CLASS: Final = 0x0008_0016
@@ -20,6 +20,7 @@ def find_files(
     format_: Annotated[Literal["paths", "table", "json", "csv"], Parameter(name="--format")] = (
         "paths"
     ),
+    jobs: JobsOption = 0,
 ) -> int:
     """Print the DICOM files that match keys, as a C-FIND does (PS3.4 C.2.2.2).
 
@@ -43,22 +44,32 @@ def find_files(
     except InvalidKeyError as error:
         raise UsageError(str(error)) from error
     writer = None if format_ == "paths" else WRITERS[format_](list(keys))
-    found = problems = 0
-    for path, named in walk(paths):
+
+    def search(file: tuple[Path, bool]) -> tuple[Attributes | None, bool]:
+        """Return the attributes of a file that matches, and whether one cannot be read."""
+        path, named = file
         try:
             attributes = scan_file(path, {_SOP_CLASS, *keys}).attributes
         except (NotPart10, MalformedDataset, OSError) as error:
             if reason := explain(path, named, error):
-                problems += 1
                 complain(f"{path}: {reason}")
-            continue
+            return None, bool(reason)
         if not all(matches(condition, attributes) for condition in conditions):
-            continue
-        found += 1
+            return None, False
         if writer is None:
             print(path)
-        else:
-            writer.write({tag: attributes.get(tag, ()) for tag in keys})
+        return {tag: attributes.get(tag, ()) for tag in keys}, False
+
+    found = problems = 0
+    for attributes, failed in map_files(
+        search, walk(paths), jobs, label="searching", prints=format_ != "table"
+    ):
+        problems += failed
+        if attributes is None:
+            continue
+        found += 1
+        if writer is not None:
+            writer.write(attributes)
     if writer is not None:
         writer.close()
     return 1 if problems else 0 if found else NOTHING

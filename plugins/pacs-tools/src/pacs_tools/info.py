@@ -97,7 +97,7 @@ def info(
         Print one JSON object for each line.
     """
     problems: list[str] = []
-    found = _examine_all(paths, problems, jobs)
+    found = _examine_all(paths, problems, jobs, by == "file")
     number = (_print_files if by == "file" else _PRINT_SUMS[by])(found, json)
     for problem in problems:
         complain(problem)
@@ -108,8 +108,10 @@ def info(
     return 0 if number else NOTHING
 
 
-def _examine_all(paths: Iterable[Path], problems: list[str], jobs: int) -> Iterator[FileInfo]:
-    for found in map_files(_examine, walk(paths), jobs):
+def _examine_all(
+    paths: Iterable[Path], problems: list[str], jobs: int, prints: bool
+) -> Iterator[FileInfo]:
+    for found in map_files(_examine, walk(paths), jobs, label="reading", prints=prints):
         if isinstance(found, FileInfo):
             yield found
         elif found:

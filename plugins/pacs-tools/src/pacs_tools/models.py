@@ -213,7 +213,8 @@ def _convert_folder(
             return False, bool(reason)
         return True, False
 
-    results = [*map_files(convert_one, walk([source], without=output), jobs)]
+    files = walk([source], without=output)
+    results = [*map_files(convert_one, files, jobs, label="converting")]
     done = sum(is_done for is_done, _ in results)
     say(f"{done} file{'' if done == 1 else 's'} written")
     return exit_code(done, sum(has_failed for _, has_failed in results))

@@ -1,13 +1,14 @@
 """``pacs modify``: files with other values."""
 
 import csv
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from uuid import uuid4
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, frozen
 from cyclopts import Parameter
 
 from pacs_core.api.file_commands import (
@@ -16,6 +17,7 @@ from pacs_core.api.file_commands import (
     UsageError,
     complain,
     escape,
+    map_files,
     say,
     walk,
 )
@@ -114,11 +116,7 @@ def modify(
             "nothing is to be changed: say --set, --append, --delete, --new-uids or --csv"
         )
     if new_uids:
-        uids = NewUids()
-        for path, _ in walk(paths):
-            with suppress(NotPart10, MalformedDataset, OSError):  # said when it is to be changed
-                uids.learn(path, new_uids)
-        changes = evolve(changes, uids=uids)
+        changes = evolve(changes, uids=_new_uids(paths, new_uids, jobs))
 
     def modify_file(file: DicomFile, target: Path) -> bool:
         wanted = changes if table is None else table.add_to(changes, file)
@@ -130,7 +128,7 @@ def modify(
             write_whole(file, target, pieces, replaces=in_place or overwrite)
         return True
 
-    done, failed = change_files(paths, output, modify_file, jobs=jobs)
+    done, failed = change_files(paths, output, modify_file, jobs=jobs, prints=dry_run)
     if not dry_run:
         say(f"{done} file{'' if done == 1 else 's'} written")
     return exit_code(done, failed)
@@ -209,20 +207,19 @@ def _read_table(path: Path) -> Table:
     return Table(rows[0][0], tuple(rows[0][1:]), found)
 
 
-@define
-class NewUids:
-    """New UIDs for old ones (PS3.5 B.2), the same for the same throughout a run."""
+def _new_uids(paths: list[Path], level: Level, jobs: int) -> Callable[[str], str]:
+    """Return what gives new UIDs for those of files (PS3.5 B.2), the same for the same."""
+    tags = [tag_of(keyword) for keyword in _UIDS[level]]
 
-    _new: dict[str, str] = field(factory=dict)
+    def read(found: tuple[Path, bool]) -> set[str]:
+        # Why a file cannot be read is said when it is to be changed.
+        with suppress(NotPart10, MalformedDataset, OSError):
+            attributes = scan_file(found[0], tags).attributes
+            return {uid for tag in tags for uid in texts(attributes, tag)}
+        return set()
 
-    def learn(self, path: Path, level: Level) -> None:
-        """Make new UIDs for those of a file; raises as `scan_file`."""
-        tags = [tag_of(keyword) for keyword in _UIDS[level]]
-        attributes = scan_file(path, tags).attributes
-        for tag in tags:
-            for uid in texts(attributes, tag):
-                self._new.setdefault(uid, f"2.25.{uuid4().int}")
-
-    def __call__(self, uid: str) -> str:
-        """Return what a UID becomes."""
-        return self._new.get(uid, uid)
+    new: dict[str, str] = {}
+    for old in map_files(read, walk(paths), jobs, label="reading"):
+        for uid in sorted(old):
+            new.setdefault(uid, f"2.25.{uuid4().int}")
+    return lambda uid: new.get(uid, uid)

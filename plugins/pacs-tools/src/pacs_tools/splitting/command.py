@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
-from pacs_core.api.file_commands import CommandError, Draft, UsageError, progress, say
+from pacs_core.api.file_commands import (
+    CommandError,
+    Draft,
+    JobsOption,
+    UsageError,
+    map_files,
+    say,
+)
 from pacs_tools.files import open_dicom
 from pacs_tools.instances import new_uid
 from pacs_tools.splitting.classic import TARGETS, CannotSplitError, make_frame
-from pacs_tools.splitting.frames import read_frames
+from pacs_tools.splitting.frames import Span, read_frames, read_span
 from pacs_tools.validation.command import examine
 from pacs_tools.validation.findings import ERROR
 
@@ -22,7 +29,13 @@ if TYPE_CHECKING:
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 
 
-def split(path: Path, /, *, output: Annotated[Path, Parameter(name=["--output", "-o"])]) -> int:
+def split(
+    path: Path,
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    jobs: JobsOption = 0,
+) -> int:
     """Write each frame of a multi-frame image as an image of its own.
 
     Enhanced CT and MR images, what was converted to them, and multi-frame secondary captures become
@@ -40,7 +53,7 @@ def split(path: Path, /, *, output: Annotated[Path, Parameter(name=["--output", 
         raise UsageError(f"{output} exists: name a folder that is to be made")
     draft = output.with_name(f".incoming-{token_hex(8)}.part")
     try:
-        count = _split(path, draft)
+        count = _split(path, draft, jobs)
         if output.exists():
             output.rmdir()
         draft.rename(output)
@@ -57,7 +70,7 @@ def split(path: Path, /, *, output: Annotated[Path, Parameter(name=["--output", 
     return 0
 
 
-def _split(path: Path, folder: Path) -> int:
+def _split(path: Path, folder: Path, jobs: int) -> int:
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
@@ -77,17 +90,20 @@ def _split(path: Path, folder: Path) -> int:
             raise CannotSplitError("its dataset is deflated: convert it first")
         known = _errors(path)
         series = new_uid()
-        with progress("splitting", count) as advance:
-            for number, pixels in enumerate(read_frames(file, dataset, count)):
-                made = make_frame(dataset, number)
-                _identify(made, dataset, series, number)
-                _write(made, pixels, folder, f"{number + 1:06}.dcm")
-                if lacking := sorted(_errors(folder / f"{number + 1:06}.dcm") - known):
-                    what = "; ".join(f"{place}: {text}" for place, text in lacking[:5])
-                    raise CannotSplitError(
-                        f"frame {number + 1} is no {made.SOPClassUID.name}: {what}"
-                    )
-                advance(1)
+
+        def write(frame: tuple[int, bytes | Span]) -> None:
+            number, pixels = frame
+            made = make_frame(dataset, number)
+            _identify(made, dataset, series, number)
+            name = f"{number + 1:06}.dcm"
+            _write(made, read_span(path, pixels), folder, name)
+            if lacking := sorted(_errors(folder / name) - known):
+                what = "; ".join(f"{place}: {text}" for place, text in lacking[:5])
+                raise CannotSplitError(f"frame {number + 1} is no {made.SOPClassUID.name}: {what}")
+
+        frames = enumerate(read_frames(file, dataset, count))
+        for _ in map_files(write, frames, jobs, label="splitting"):
+            pass
     return count
 
 

@@ -1,8 +1,9 @@
-"""Pixels of frames, one at a time: native ones as they lie in the file, others as coded."""
+"""Pixels of frames: where native ones lie in the file, and others as they are coded."""
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from pacs_tools.splitting.classic import CannotSplitError
 
@@ -12,8 +13,12 @@ if TYPE_CHECKING:
 _PIXEL_DATA: Final = (0x7FE0, 0x0010)
 
 
-def read_frames(file: BinaryIO, dataset: "Dataset", number: int) -> Iterator[bytes]:
-    """Iterate over frames.
+Span: TypeAlias = tuple[int, int]
+"""Offset and length, in the file."""
+
+
+def read_frames(file: BinaryIO, dataset: "Dataset", number: int) -> Iterator[bytes | Span]:
+    """Iterate over frames, of which native ones are long, and need not be read here.
 
     Parameters
     ----------
@@ -42,8 +47,17 @@ def read_frames(file: BinaryIO, dataset: "Dataset", number: int) -> Iterator[byt
     held = (os.fstat(file.fileno()).st_size - file.tell()) // length
     if held < number:
         raise CannotSplitError(f"it ends in frame {held + 1} of {number}")
-    for _ in range(number):
-        yield file.read(length)
+    start = file.tell()
+    yield from ((start + each * length, length) for each in range(number))
+
+
+def read_span(path: Path, span: bytes | Span) -> bytes:
+    """Return the pixels of a frame."""
+    if isinstance(span, bytes):
+        return span
+    with path.open("rb") as file:
+        file.seek(span[0])
+        return file.read(span[1])
 
 
 def _read_encapsulated(file: BinaryIO, dataset: "Dataset", number: int) -> Iterator[bytes]:

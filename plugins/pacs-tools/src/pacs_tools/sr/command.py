@@ -7,18 +7,36 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
+from attrs import frozen
 from cyclopts import Parameter
 
-from pacs_core.api.file_commands import NOTHING, UsageError, complain, say, walk
+from pacs_core.api.file_commands import (
+    NOTHING,
+    JobsOption,
+    UsageError,
+    complain,
+    map_files,
+    say,
+    walk,
+)
 from pacs_core.dataset import MalformedDataset, NotPart10
 from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.output import check_output, write_file
-from pacs_tools.sr.content import ContentItem, read_content
+from pacs_tools.sr.content import read_content
 from pacs_tools.sr.measurements import COLUMNS, harmless, measurements_of
 from pacs_tools.sr.render import html_lines, text_lines, tree_lines
-from pacs_tools.styles import style_for
+from pacs_tools.styles import Style, style_for
 
 Format = Literal["tree", "text", "html", "csv"]
+
+
+@frozen
+class _Read:
+    """What has become of a file: its lines, and whether there is a report in it."""
+
+    lines: tuple[str, ...] = ()
+    is_report: bool = False
+    problem: str = ""
 
 
 def sr(
@@ -28,6 +46,7 @@ def sr(
     format: Format = "tree",  # noqa: A002 - as other commands have it
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
+    jobs: JobsOption = 0,
 ) -> int:
     """Print structured reports for reading, or their measurements as a table.
 
@@ -48,9 +67,20 @@ def sr(
     """
     if output is not None:
         check_output(output, overwrite)
+    style = style_for(None if output is None else False)
+
+    def read(found: tuple[Path, bool]) -> _Read:
+        path, named = found
+        try:
+            with open_dicom(path) as file:
+                return _read(file, named, format, style)
+        except (NotPart10, MalformedDataset, OSError) as error:
+            problem = explain(path, named, error)
+            return _Read(problem=f"{path}: {problem}" if problem else "")
+
     problems: list[str] = []
-    reports = _read(paths, problems)
-    lines = _csv(reports) if format == "csv" else _documents(reports, format, output is None)
+    results = map_files(read, walk(paths), jobs, label="reading", prints=output is None)
+    lines = _join(results, format, problems)
     first = next(lines, None)
     if first is not None:
         found = chain((first,), lines)
@@ -65,52 +95,46 @@ def sr(
     return 1 if problems else NOTHING if first is None else 0
 
 
-def _read(paths: Iterable[Path], problems: list[str]) -> Iterator[tuple[DicomFile, ContentItem]]:
-    for path, named in walk(paths):
-        try:
-            with open_dicom(path) as file:
-                root = read_content(file.elements)
-                if file.damage and (named or root is not None):
-                    problems.append(f"{path}: damaged: {file.damage}")
-                if root is not None:
-                    yield file, root
-                elif named and not file.damage:
-                    problems.append(f"{path}: it is no structured report: it has no content tree")
-        except (NotPart10, MalformedDataset, OSError) as error:
-            if problem := explain(path, named, error):
-                problems.append(f"{path}: {problem}")
+def _read(file: DicomFile, named: bool, form: Format, style: Style) -> _Read:
+    """Return the lines of a report, which is passed over in a folder if it is none."""
+    root = read_content(file.elements)
+    problem = ""
+    if file.damage and (named or root is not None):
+        problem = f"{file.path}: damaged: {file.damage}"
+    if root is None:
+        if named and not problem:
+            problem = f"{file.path}: it is no structured report: it has no content tree"
+        return _Read(problem=problem)
+    if form == "csv":
+        rows = ({**row, "path": str(file.path)} for row in measurements_of(root))
+        lines = [_line(row[column] for column in COLUMNS) for row in rows]
+    elif form == "html":
+        lines = [*html_lines(file.elements, root)]
+    elif form == "text":
+        lines = [*text_lines(file.elements, root)]
+    else:
+        lines = [*tree_lines(root, style)]
+    return _Read(tuple(lines), True, problem)
 
 
-def _documents(
-    reports: Iterable[tuple[DicomFile, ContentItem]], form: Format, printed: bool
-) -> Iterator[str]:
-    style = style_for(None if printed else False)
-    for number, (file, root) in enumerate(reports):
-        if form == "html":
-            if number:
-                raise UsageError("--format html is for a single report: name one file")
-            yield from html_lines(file.elements, root)
+def _join(results: Iterable[_Read], form: Format, problems: list[str]) -> Iterator[str]:
+    """Iterate over the lines of all reports, and what is between them."""
+    number = 0
+    for result in results:
+        problems += [result.problem] if result.problem else []
+        if not result.is_report:
             continue
-        if number:
+        if form == "csv" and not number:
+            yield _line(COLUMNS)
+        elif form == "html" and number:
+            raise UsageError("--format html is for a single report: name one file")
+        elif form != "csv" and number:
             yield ""
-        if form == "text":
-            yield from text_lines(file.elements, root)
-        else:
-            yield from tree_lines(root, style)
+        number += 1
+        yield from result.lines
 
 
-def _csv(reports: Iterable[tuple[DicomFile, ContentItem]]) -> Iterator[str]:
+def _line(cells: Iterable[str]) -> str:
     buffer = StringIO()
-    writer = csv.writer(buffer, lineterminator="")
-
-    def line(cells: Iterable[str]) -> str:
-        buffer.seek(0)
-        buffer.truncate()
-        writer.writerow([harmless(cell) for cell in cells])
-        return buffer.getvalue()
-
-    for number, (file, root) in enumerate(reports):
-        if not number:
-            yield line(COLUMNS)
-        for row in measurements_of(root):
-            yield line({**row, "path": str(file.path)}[column] for column in COLUMNS)
+    csv.writer(buffer, lineterminator="").writerow([harmless(cell) for cell in cells])
+    return buffer.getvalue()

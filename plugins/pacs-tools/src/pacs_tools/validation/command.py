@@ -90,7 +90,7 @@ def validate(
             _print(path, shown, findings.left_out, style)
         return True, any(strict or each.level == ERROR for each in shown)
 
-    results = [*map_files(validate_file, walk(paths), jobs)]
+    results = [*map_files(validate_file, walk(paths), jobs, label="validating", prints=True)]
     if any(failed for _, failed in results):
         return 1
     return 0 if any(seen for seen, _ in results) else NOTHING
