@@ -45,6 +45,17 @@ def run_s3(port: int = 0) -> Iterator[str]:
         yield url
 
 
+def s3_environment(url: str) -> dict[str, str]:
+    """Return the variables by which programs know that server, and are let in."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+    }
+
+
 @contextmanager
 def run_azure() -> Iterator[str]:
     """Run an Azure server (Azurite) as a process; give its URL, with the account.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing, suppress
+from hashlib import sha256
 from types import SimpleNamespace
 
 import anyio
@@ -16,6 +17,7 @@ from pydicom import dcmread
 from pacs_core.association import AssociationError, Proposal, connect
 from pacs_core.cli.main import main
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, file_meta
+from pacs_core.testing.cloud_servers import BUCKET, run_s3, s3_environment
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.node import node_process
 from pacs_core.testing.postgresql import postgresql_server
@@ -284,6 +286,55 @@ def test_index_and_tables_in_postgresql_come_back(tmp_path, capsys):
         wanted = [argument for uid in before for argument in ("--instance", uid)]
         main(["delete", *wanted, *map(str, at)])
         assert capsys.readouterr().out.startswith(f"{len(before)} instances would be deleted")
+
+
+def test_from_a_bucket_everything_comes_back(tmp_path, capsys, monkeypatch):
+    """Archive, backups and config file are destroyed: a bucket of an S3 server is left."""
+    config, data, backups = tmp_path / "pacs.toml", tmp_path / "data", tmp_path / "backups"
+    config.write_text(f'[node]\ndata_directory = "{data}"\n[plugin.lifecycle]\n')
+    text, at, study = config.read_text(), ("--config", config), SampleStudy()
+    for number, modality in enumerate(("CT", "CT", "MR", "SR")):
+        write_file(tmp_path / f"{number}.dcm", study.make(modality))
+    pacs(capsys, "import", *tmp_path.glob("*.dcm"), *at)
+    pacs(capsys, "worklist", "add", "4711", "Doe^Jane", "--modality", "CT", *at)
+    pacs(capsys, "lifecycle", "hold", study.study_instance_uid, "--reason", "a trial", *at)
+    objects = digests(data / "objects")
+    assert len(objects) == 4
+    with run_s3() as url:
+        for name, value in s3_environment(url).items():
+            monkeypatch.setenv(name, value)
+        bucket = f"s3://{BUCKET}/clinic"
+        pacs(capsys, "backup", "create", backups, *at)
+        pacs(capsys, "backup", "push", backups, bucket)
+        trail = min((data / "audit").glob("*.jsonl")).read_text()
+        for lost in (data, backups):
+            shutil.rmtree(lost)
+        config.unlink()
+        pacs(capsys, "backup", "pull", backups, bucket)
+    assert ", 0 damaged" in pacs(capsys, "backup", "verify", backups)
+    told = pacs(capsys, "backup", "restore", backups, *at)
+    assert "0 faults" in told
+    assert config.read_text() == text
+    assert digests(data / "objects") == objects
+    assert "0 faults" in pacs(capsys, "index", "verify", "--content", *at)
+    instances = [argument for uid in uids(data) for argument in ("--instance", uid)]
+    assert "4 instances would be deleted" in pacs(capsys, "delete", *instances, *at)
+    assert "Doe^Jane" in pacs(capsys, "worklist", "list", *at)
+    assert "a trial" in pacs(capsys, "lifecycle", "holds", *at)
+    assert "the trail is as it was written" in pacs(capsys, "audit", "verify", *at)
+    assert min((data / "audit").glob("*.jsonl")).read_text().startswith(trail)
+
+
+def digests(folder):
+    return {
+        str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*.dcm")
+    }
+
+
+def uids(data):
+    with closing(sqlite3.connect(data / "index.sqlite")) as index:
+        return [uid for (uid,) in index.execute("SELECT SOPInstanceUID FROM instance")]
 
 
 def server_sql(server, command):

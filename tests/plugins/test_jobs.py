@@ -71,9 +71,10 @@ def lines(directory: Path) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def pacs(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def pacs(directory: Path, *arguments: str, of: str = "jobs") -> subprocess.CompletedProcess[str]:
+    words = [of, *arguments] if of else arguments
     config = str(directory / "pacs.toml")
-    command = [sys.executable, "-m", "pacs_core.cli.main", "jobs", *arguments, "--config", config]
+    command = [sys.executable, "-m", "pacs_core.cli.main", *words, "--config", config]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
@@ -108,6 +109,9 @@ def test_what_goes_on_failing_is_given_up_and_audited(node):
         rf"^{number} +chores.append +failed +3 .* OSError: try 3 fails", shown.stdout, re.MULTILINE
     )
     assert "\x1b" not in shown.stdout
+    # With two workers it is told once.
+    status = pacs(node.data_directory, "status", of="").stdout
+    assert status.count("chores.append): pacs jobs list --state failed") == 1
     again = pacs(node.data_directory, "retry", str(number))
     assert (again.returncode, again.stdout) == (0, f"job {number} waits again\n")
     until(ended(node.data_directory, number, JobState.FAILED))

@@ -6,7 +6,7 @@ from pacs_backup.commands import BY_VERB
 from pacs_backup.repository import Entry, NewBackup, Repository
 
 from pacs_core.api.commands import CommandError
-from pacs_core.testing.cloud_servers import BUCKET, run_s3
+from pacs_core.testing.cloud_servers import BUCKET, run_s3, s3_environment
 
 
 @pytest.fixture(scope="module")
@@ -17,13 +17,7 @@ def server():
 
 @pytest.fixture
 def bucket(server, monkeypatch, tmp_path):
-    for name, value in {
-        "AWS_ENDPOINT_URL": server,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_REGION": "us-east-1",
-    }.items():
+    for name, value in s3_environment(server).items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/{tmp_path.name}"
 
@@ -77,7 +71,7 @@ def test_what_is_pushed_comes_back_and_only_what_is_missing_moves(
     next(
         path for path in copy.rglob("*") if path.is_file() and path.stat().st_size == 5000
     ).unlink()
-    assert told(capsys, "pull", copy, bucket) == "1 files copied, 4 known, 0 deleted\n"
+    assert told(capsys, "pull", copy, bucket) == "1 file copied, 4 known, 0 deleted\n"
     # What was pruned here is taken away there when that is said.
     repository.list_of("first").unlink()
     told(capsys, "prune", repository.folder, keep_last=1, yes=True)

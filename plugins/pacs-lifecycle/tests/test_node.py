@@ -156,10 +156,12 @@ def test_what_rules_delete_waits_in_the_bin_and_comes_back(folder):
         assert "lifecycle: case 4711" in plan["held"][2][0]
         code, told = pacs(folder, "lifecycle", "run")
         assert (code, "nothing was deleted" in told) == (0, True)
+        assert "\n1 study would be deleted, 1 would not\n" in told
         assert anyio.run(find, node.peer) == set(NAMES)
 
         anyio.run(enqueue, folder, "lifecycle.sweep")
         until(lambda: anyio.run(find, node.peer) == set(NAMES) - {"old"})
+        until(lambda: "1 study deleted (2 instances), " in pacs(folder, "jobs", "list")[1])
         assert digests(node.peer, "old")[1] == {}
         assert objects(folder) == everything
         code, told = pacs(folder, "lifecycle", "bin", "list", "--json")
@@ -198,6 +200,24 @@ def test_what_rules_delete_waits_in_the_bin_and_comes_back(folder):
         "lifecycle.held", "delete", "delete", "lifecycle.restored", "lifecycle.released", "delete",
     ]  # fmt: skip
     assert events[1]["user"] == "rule ten years"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_a_sweep_comes_by_its_schedule(folder):
+    """Each minute, as its cron expression says: nobody asks for it."""
+    with node_process(folder, tables(schedule="* * * * *"), plugins=PLUGINS) as node:
+        anyio.run(store, node.peer)
+        until(lambda: all_complete(folder))
+        until(lambda: age(folder, 8) or anyio.run(find, node.peer) != set(NAMES), 150)
+        until(lambda: anyio.run(find, node.peer) == set(NAMES) - {"old", "held"})
+        until(lambda: "2 studies deleted" in pacs(folder, "jobs", "list")[1])
+        swept = json.loads(
+            pacs(folder, "jobs", "list", "--state", "succeeded", "--json")[1].splitlines()[0]
+        )
+        assert (swept["kind"], swept["arguments"]) == ("lifecycle.sweep", {})
+        # And the next one is planned.
+        assert "lifecycle.sweep" in pacs(folder, "jobs", "list", "--state", "waiting")[1]
 
 
 def all_complete(folder):

@@ -23,6 +23,7 @@ from pacs_core.api.commands import (
     UsageError,
     assemble_for_command,
     complain,
+    count,
     dump_json,
     local_origin,
     main,
@@ -75,7 +76,7 @@ def create(
     run = partial(_create, by_reference=by_reference, reread=reread, without=without_database)
     backup, counts = run_async(run, assembly, Repository(folder))
     told = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
-    say(f"{backup.name}: {backup.entries} entries, {backup.size} bytes ({told})")
+    say(f"{backup.name}: {count(backup.entries, 'entry', 'entries')}, {backup.size} bytes ({told})")
 
 
 async def _create(
@@ -153,7 +154,7 @@ async def _verify(repository: Repository, name: str) -> int:
                     complain(problem)
     except BackupError as error:
         raise CommandError(str(error)) from error
-    say(f"{chosen}: {number} entries, {faults} damaged")
+    say(f"{chosen}: {count(number, 'entry', 'entries')}, {faults} damaged")
     return 1 if faults else 0
 
 
@@ -191,7 +192,7 @@ def restore(
             run_async(task.run)
     except (BackupError, OSError) as error:
         raise CommandError(f"{error}; nothing serves what was restored so far") from error
-    say(f"{chosen}: {task.restored} objects restored, {task.there} were there")
+    say(f"{chosen}: {count(task.restored, 'object')} restored, {task.there} were there")
     for missing in task.missing:
         complain(f"the object {missing} is in no backup, and not in the store")
     where = ["--config", str(config)] if config.exists() else []
@@ -301,7 +302,7 @@ def _with_bucket(
             run_async(action)
     except (BackupError, OSError) as error:
         raise CommandError(f"{error}; what was copied so far stays") from error
-    say(f"{bucket.copied} files copied, {bucket.known} known, {bucket.deleted} deleted")
+    say(f"{count(bucket.copied, 'file')} copied, {bucket.known} known, {bucket.deleted} deleted")
 
 
 BY_VERB: Final[dict[str, Callable[..., int | None]]] = {

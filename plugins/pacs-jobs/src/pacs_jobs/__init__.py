@@ -20,6 +20,7 @@ from pacs_core.contracts import (
 from pacs_core.plugins import hookimpl
 from pacs_jobs import hooks
 from pacs_jobs.config import JobsConfig
+from pacs_jobs.health import GivenUpWarnings, JobWarnings
 from pacs_jobs.queue import JobQueue
 
 if TYPE_CHECKING:
@@ -57,7 +58,15 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
 
         return DatabaseJobQueue(node.find(Database))
 
-    return [CapabilityDescriptor("jobs", JobQueue, create, requires=(Database,))]
+    def create_warnings(node: Node) -> JobWarnings:
+        return GivenUpWarnings(node.find(JobQueue))
+
+    return [
+        CapabilityDescriptor("jobs", JobQueue, create, requires=(Database,)),
+        CapabilityDescriptor(
+            "jobs-warnings", JobWarnings, create_warnings, requires=(JobQueue,), always=True
+        ),
+    ]
 
 
 @hookimpl

@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 from anyio.abc import TaskGroup
-from attrs import define, field, frozen
+from attrs import define, field
 
 from pacs_core.api.pauses import common_moment
 from pacs_core.contracts import (
@@ -31,7 +31,6 @@ from pacs_core.contracts import (
     AuditEvent,
     AuditFailedError,
     AuditValue,
-    HealthCheck,
     Node,
     Origin,
     Outcome,
@@ -45,6 +44,7 @@ from pacs_core.contracts import (
     new_correlation,
 )
 from pacs_jobs.config import JobsConfig
+from pacs_jobs.health import JobsCheck
 from pacs_jobs.jobs import JobFailedError, JobHandler, RunningJob
 from pacs_jobs.kinds import DeclaredKind, declared_kinds
 from pacs_jobs.queue import JobQueue, LeasedJob, LeaseLostError
@@ -84,19 +84,6 @@ class _Held:
         return self.scope.cancelled_caught and not self.cancel_requested
 
 
-@frozen(eq=False)
-class QueueCheck(HealthCheck):
-    """Looks when the next job is due."""
-
-    queue: JobQueue
-    name: str = "jobs"
-
-    async def check(self) -> str:
-        """See base."""
-        await self.queue.next_due(["health"])
-        return ""
-
-
 @define(eq=False)
 class JobWorker(Service):
     """Does the jobs of all kinds that plugins declare.
@@ -113,11 +100,15 @@ class JobWorker(Service):
     _kinds: dict[str, DeclaredKind] = field(factory=dict)
     _busy: Counter[str] = field(factory=Counter)
     _looking: anyio.Lock = field(factory=anyio.Lock)
-    _health: QueueCheck = field(init=False)
+    _health: JobsCheck = field(init=False)
 
     @_health.default
-    def _make_check(self) -> QueueCheck:
-        return QueueCheck(self.node.find(JobQueue))
+    def _make_check(self) -> JobsCheck:
+        return JobsCheck(self.node.find(JobQueue), self.config, self._free)
+
+    def _free(self) -> list[str]:
+        """Return the kinds of which this process may begin another job."""
+        return [n for n, d in self._kinds.items() if self._busy[n] < d.kind.concurrency]
 
     async def start(self) -> None:
         """Start the handlers; a plugin whose handler does not start is quarantined."""
@@ -157,7 +148,7 @@ class JobWorker(Service):
     async def _begin_due(self, queue: JobQueue, tasks: TaskGroup) -> None:
         """Begin jobs as long as there are some that are due, and room for them."""
         async with self._looking:
-            while free := [n for n, d in self._kinds.items() if self._busy[n] < d.kind.concurrency]:
+            while free := self._free():
                 due = await queue.next_due(free)
                 if due is None or due > datetime.now(UTC):
                     return

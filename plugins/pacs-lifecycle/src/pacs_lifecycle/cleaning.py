@@ -18,6 +18,7 @@ from anyio import to_thread
 from attrs import define
 from pacs_jobs.api import JobFailedError, JobQueue, NewJob, Progress, RunningJob
 
+from pacs_core.api.commands import count
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     AuditEvent,
@@ -164,7 +165,9 @@ class QuotaHandler(LifecycleHandler):
                 if judgement is not None and judgement.goes:
                     studies += bool((await carry_out(self.node, judgement)).instances)
                     await counting.count(facts.uid)
-                    await job.report(Progress(studies, note=f"{studies} studies deleted"))
+                    await job.report(
+                        Progress(studies, note=f"{count(studies, 'study', 'studies')} deleted")
+                    )
         if excess := quota.excess(await quotas.usage(quota.name)):
             _log.warning("quota %s: %s, and nothing more may go", quota.name, excess)
 
@@ -181,7 +184,9 @@ class CountHandler(LifecycleHandler):
             async for uid in uids:
                 await counting.count(uid)
                 studies += 1
-                await job.report(Progress(studies, note=f"{studies} studies counted"))
+                await job.report(
+                    Progress(studies, note=f"{count(studies, 'study', 'studies')} counted")
+                )
         await counting.heed(job.number)
 
     async def _all(self) -> AsyncIterator[str]:

@@ -11,6 +11,7 @@ from pacs_core.api.commands import (
     ConfigOption,
     JsonOption,
     complain,
+    count,
     dump_json,
     print_table,
     run_async,
@@ -66,7 +67,7 @@ async def _plan(config: Path | None, everything: bool, as_json: bool) -> None:
         ],
     )
     going = sum(each.goes for each in shown)
-    say(f"{going} studies would be deleted, {len(shown) - going} would not")
+    say(f"{count(going, 'study', 'studies')} would be deleted, {len(shown) - going} would not")
 
 
 def _described(each: Judgement) -> dict[str, object]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from attrs import define, field
 from pacs_jobs.api import Progress, RunningJob
 
+from pacs_core.api.commands import count
 from pacs_core.api.streams import closing
 from pacs_core.contracts import Node
 from pacs_lifecycle.config import LifecycleConfig
@@ -30,7 +31,8 @@ class SweepReport:
 
     def __str__(self) -> str:
         return (
-            f"{self.studies} studies deleted ({self.instances} instances), {self.held} held, "
+            f"{count(self.studies, 'study', 'studies')} deleted "
+            f"({count(self.instances, 'instance')}), {self.held} held, "
             f"{len(self.failures)} failed"
         )
 
