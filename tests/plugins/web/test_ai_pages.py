@@ -1,6 +1,7 @@
 """AI services in the browser: they are asked, their results released, discarded and assessed."""
 
 import os
+import re
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,10 +26,19 @@ XSS = "<script>alert(1)</script>"
 
 
 class Service(BaseHTTPRequestHandler):
-    """The example service, but one of its segmentations is of another patient."""
+    """The example service, but one of its segmentations is of another patient.
+
+    Under ``/hold`` it does not end with a request before the tests do.
+    """
+
+    ended = threading.Event()
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/hold":
+            self.ended.wait(120)
+            self.close_connection = True
+            return
         results = infer(list(read_parts(self.headers["Content-Type"], body)))
         wrong = dcmread(BytesIO(results[0]))
         wrong.PatientID, wrong.SOPInstanceUID = XSS, generate_uid()
@@ -50,13 +60,17 @@ def web(tmp_path_factory):
     with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/"
-        services = {"lesion": {"adapter": "rest-push", "url": url, "version": "1.0.0"}}
+        services = {
+            "lesion": {"adapter": "rest-push", "url": url, "version": "1.0.0"},
+            "unhurried": {"adapter": "rest-push", "url": f"{url}hold"},
+        }
         tables = {
             "plugin": {"web": {"port": 0}, "ai": {"services": services}, "jobs": {"poll": 0.1}}
         }
         folder = tmp_path_factory.mktemp("ai")
         with run_web(folder, plugins=PLUGINS, node={"port": 0}, **tables) as running:
             yield running
+            Service.ended.set()
         server.shutdown()
 
 
@@ -87,6 +101,28 @@ def test_a_form_of_another_site_is_refused_and_what_is_not_there_is_said(web):
     for wrong in ("before=x", "request=-1", f"before={'9' * 40}", "nonsense=1", "limit=0"):
         assert web.get(f"/api/ai/requests?{wrong}").status_code == 400
     assert 'role="alert"' in web.get("/ui/ai/?before=x").text
+
+
+def test_a_request_is_cancelled_on_its_page(web):
+    """With the form that its page has, which is gone once it is cancelled."""
+    study = store(web, "cancel")
+    with web.client() as client:
+        answer = client.post("/api/ai/requests", json={"service": "unhurried", "study": study})
+        (asked,) = answer.json()["requests"]
+        page = f"/ui/ai/requests/{asked['number']}"
+        form = f'action="{page}/cancel"'
+        shown = client.get(page).text
+        assert form in shown
+        (token,) = set(re.findall(r'name="csrf" value="([^"]+)"', shown))
+        answer = client.post(f"{page}/cancel", data={"csrf": token}, follow_redirects=True)
+        assert answer.status_code == 200, answer.text
+        assert "Cancelled" in answer.text
+        assert form not in answer.text
+        again = client.post(f"{page}/cancel", data={"csrf": token})
+        assert again.status_code == 409
+        assert "cancelled already" in again.text
+    found = web.get(f"/api/ai/requests/{asked['number']}").json()
+    assert (found["state"], found["results"]) == ("cancelled", [])
 
 
 @pytest.mark.parametrize(

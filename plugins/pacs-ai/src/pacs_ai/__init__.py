@@ -165,9 +165,19 @@ def pacs_change_consumers(setup: Setup) -> list[ChangeConsumerDescriptor]:
 
 @hookimpl
 def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
-    """Return what performs work items; without a rule about them there is none."""
-    if not any(rule.on == "ups" for rule in setup.config(AiConfig).rules):
+    """Return what counts, and what performs work items, if there is a rule about them."""
+    config = setup.config(AiConfig)
+    if not config.services:
         return []
+
+    def create_meter(node: Node) -> Service:
+        from pacs_ai.metering import MeterInferences
+
+        return MeterInferences(node)
+
+    meter = ServiceDescriptor("ai-meter", create_meter, scope="node", requires=(Inferences,))
+    if not any(rule.on == "ups" for rule in config.rules):
+        return [meter]
     from pacs_sop_ups.api import UnifiedProcedureSteps
 
     def create(node: Node) -> Service:
@@ -176,7 +186,7 @@ def pacs_services(setup: Setup) -> list[ServiceDescriptor]:
         return StepPerformer(node)
 
     needed = (Inferences, UnifiedProcedureSteps)
-    return [ServiceDescriptor("ai-steps", create, scope="node", requires=needed)]
+    return [meter, ServiceDescriptor("ai-steps", create, scope="node", requires=needed)]
 
 
 @hookimpl(optionalhook=True)

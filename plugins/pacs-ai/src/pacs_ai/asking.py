@@ -32,6 +32,7 @@ from pacs_ai.interface import (
     ServiceAwayError,
     ServiceRefusedError,
 )
+from pacs_ai.metering import count_failure
 from pacs_ai.models import InferenceRequest, InferenceResult, RequestFilter, RequestState
 from pacs_ai.sources import RequestInputs, locate_inputs
 from pacs_core.contracts import InstanceNotFoundError, Node, Outcome
@@ -155,10 +156,12 @@ class AskHandler(JobHandler):
             await self._give_up(request, str(error))
             return
         except ServiceRefusedError as error:
+            count_failure(self.node.meter, request, "refused")
             await breakers.note_success(request.service)
             await self._give_up(request, str(error))
             return
         except ServiceAwayError as error:
+            count_failure(self.node.meter, request, "away")
             await breakers.note_failure(request.service, str(error), service.breaker, pause)
             await records.change(request.number, reason=str(error))
             if not await self._is_too_old(request, str(error)):
@@ -168,6 +171,7 @@ class AskHandler(JobHandler):
             reason = str(error) or type(error).__name__
             if isinstance(error, TimeoutError):
                 reason = f"no answer in {service.timeout:g} s"
+            count_failure(self.node.meter, request, "failed")
             await breakers.note_failure(request.service, reason, service.breaker, pause)
             attempts = request.attempts + 1
             await records.change(request.number, attempts=attempts, reason=reason)
@@ -190,15 +194,13 @@ class AskHandler(JobHandler):
         return await adapter.ask(request, inputs, _Taker(self._intake, request))
 
     async def _note(self, request: InferenceRequest, answer: Answer) -> None:
-        records, now = self._desk.records, time.time()
+        records = self._desk.records
         has_results = False
         if answer is Answer.LATER:
             wanted = RequestFilter(request=request.number)
             has_results = bool([each async for each in records.results(wanted, 1)])
         if answer is Answer.COMPLETE or has_results:
-            await records.change(
-                request.number, state=str(RequestState.ANSWERED), answered=now, reason=""
-            )
+            await self._desk.note_answered(request)
         else:
             await records.change(
                 request.number, {RequestState.WAITING}, state=str(RequestState.ASKED), reason=""

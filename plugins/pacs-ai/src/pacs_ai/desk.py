@@ -1,6 +1,7 @@
 """Desk of the plugin: configuration, records and directories that its parts share."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -8,7 +9,7 @@ from pacs_database.api import Database
 from pacs_jobs.api import JobQueue
 
 from pacs_ai.config import AiConfig, RuleConfig, ServiceConfig
-from pacs_ai.models import InferenceRequest
+from pacs_ai.models import LIVE, InferenceRequest, RequestState
 from pacs_ai.sources import restriction_of
 from pacs_ai.turns import Turns
 from pacs_core.api.conditions import read_test
@@ -108,6 +109,18 @@ class AiDesk(Component):
             for number, rule in enumerate(self.config.rules)
             if on in {"", rule.on} and service in {"", rule.service}
         ]
+
+    async def note_answered(
+        self, request: InferenceRequest, states: Collection[RequestState] = LIVE
+    ) -> None:
+        """Note that a request was answered, if it is in one of some states."""
+        from pacs_ai.metering import observe_answer
+
+        now = time.time()
+        if await self.records.change(
+            request.number, states, state=str(RequestState.ANSWERED), answered=now, reason=""
+        ):
+            observe_answer(self.node.meter, request, now)
 
     async def record(
         self,

@@ -14,6 +14,7 @@ from pacs_ai.desk import STEERED, AiDesk
 from pacs_ai.intake import Intake
 from pacs_ai.interface import Inferences
 from pacs_ai.models import (
+    LIVE,
     Assessment,
     InferenceInput,
     InferenceRequest,
@@ -23,7 +24,6 @@ from pacs_ai.models import (
     ResultFinding,
     ServiceTotal,
 )
-from pacs_ai.records import LIVE
 from pacs_ai.sources import select_inputs, split_by_series
 from pacs_core.api.streams import closing
 from pacs_core.contracts import AuditValue, Node, Origin

@@ -99,15 +99,14 @@ class Intake:
             result = await self._settle(service, file, request, origin)
         if result.request:
             # Of those whose results come later, the first one answers the request.
-            now = time.time()
-            state = str(RequestState.ANSWERED)
-            await self._records.change(
-                result.request, {RequestState.ASKED}, state=state, answered=now
-            )
+            answered = request or await self._records.find(result.request)
+            await self._desk.note_answered(answered, {RequestState.ASKED})
         return result
 
     async def release(self, result: InferenceResult, origin: Origin) -> InferenceResult:
         """Archive what is in quarantine. ValueError where that cannot be done."""
+        if result.state is not ResultState.QUARANTINED:
+            raise ValueError(f"result {result.number} is not in quarantine")
         fatal = [each for each in map(Finding.read, result.reasons) if each.fault in FATAL]
         if fatal:
             raise ValueError(f"result {result.number} cannot be archived: {fatal[0].text}")

@@ -1,6 +1,7 @@
 """Requests to services and their results, as they stand."""
 
 from enum import StrEnum
+from typing import Final
 
 from attrs import field, frozen
 
@@ -17,6 +18,10 @@ class RequestState(StrEnum):
     FAILED = "failed"
     """It was given up: `reason` says why."""
     CANCELLED = "cancelled"
+
+
+LIVE: Final = frozenset({RequestState.WAITING, RequestState.ASKED})
+"""States of requests that have not ended."""
 
 
 class ResultState(StrEnum):

@@ -31,6 +31,7 @@ from pacs_sop_ups.api import ProcedureStep, StepState, UnifiedProcedureSteps
 from pacs_ai.config import RuleConfig
 from pacs_ai.desk import PERFORMED, AiDesk
 from pacs_ai.models import (
+    LIVE,
     InferenceInput,
     InferenceRequest,
     InferenceResult,
@@ -38,7 +39,7 @@ from pacs_ai.models import (
     RequestState,
     ResultState,
 )
-from pacs_ai.records import LIVE, HeldStep
+from pacs_ai.records import HeldStep
 from pacs_ai.references import Reference, code_item, reference_items
 from pacs_core.api.attribute_lists import first
 from pacs_core.api.conditions import read_test

@@ -26,6 +26,7 @@ from pacs_jobs.api import JobQueue, NewJob
 from sqlalchemy import ColumnElement, Table, delete, func, select, update
 
 from pacs_ai.models import (
+    LIVE,
     Assessment,
     InferenceInput,
     InferenceRequest,
@@ -41,7 +42,6 @@ from pacs_core.api.streams import closing
 
 ASK_JOB: Final = "ai.ask"
 """Kind of the jobs that ask services."""
-LIVE: Final = frozenset({RequestState.WAITING, RequestState.ASKED})
 _LONGEST: Final = 500
 _PAGE: Final = 500
 _DAY: Final = 24 * 3600.0

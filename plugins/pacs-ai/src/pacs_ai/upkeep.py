@@ -82,13 +82,9 @@ class UpkeepHandler(JobHandler):
             logger.warning("%s does not say how request %d is: %s",
                 request.service, request.number, error)  # fmt: skip
             answer = Answer.LATER
-        now = time.time()
         if answer is Answer.COMPLETE:
-            state = str(RequestState.ANSWERED)
-            await self._desk.records.change(
-                request.number, {RequestState.ASKED}, state=state, answered=now
-            )
-        elif now - request.asked > service.answer_within:
+            await self._desk.note_answered(request, {RequestState.ASKED})
+        elif time.time() - request.asked > service.answer_within:
             reason = f"no result in {service.answer_within:g} s"
             await give_up(self._desk, request, reason)
 

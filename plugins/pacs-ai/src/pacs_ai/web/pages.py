@@ -15,6 +15,7 @@ from pacs_ai.description import moment
 from pacs_ai.desk import AiDesk
 from pacs_ai.findings import FATAL, Finding
 from pacs_ai.models import (
+    LIVE,
     Assessment,
     InferenceResult,
     RequestFilter,
@@ -45,7 +46,6 @@ ASSESSMENTS: Final[Mapping[Assessment, str]] = {
     Assessment.REJECTED: "Rejected",
 }
 """What states and assessments are called, in English."""
-_LIVE: Final = frozenset({RequestState.WAITING, RequestState.ASKED})
 _KEPT: Final = frozenset({ResultState.ARCHIVED, ResultState.RELEASED})
 
 
@@ -124,7 +124,7 @@ class AiPages:
         """Show a request, what it was about, and its results."""
         found, results = await self._asked.find(request)
         await self._asked.record_view(request, request=found.number)
-        may_cancel = found.state in _LIVE
+        may_cancel = found.state in LIVE
         return self._page(
             request, "ai_request.html", found=found, results=results, may_cancel=may_cancel
         )
