@@ -4,7 +4,15 @@ Import it in the module of the command, not in that of the hooks: it brings most
 `main` is ``pacs`` itself, for tests: it takes the arguments, and returns the exit code.
 """
 
-from pacs_core.app import Assembly, OpenArchive, assemble, open_archive, open_sinks, read_frame
+from pacs_core.app import (
+    Assembly,
+    OpenArchive,
+    assemble,
+    open_archive,
+    open_sinks,
+    open_transcoder,
+    read_frame,
+)
 from pacs_core.cli.assembling import assemble_for_command
 from pacs_core.cli.drafts import Draft
 from pacs_core.cli.errors import CommandError, UsageError
@@ -63,6 +71,7 @@ __all__ = [
     "open_node",
     "open_session",
     "open_sinks",
+    "open_transcoder",
     "parse_keys",
     "parse_pairs",
     "parse_peer",

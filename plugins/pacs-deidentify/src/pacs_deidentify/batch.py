@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from pacs_core.api.file_commands import Draft, map_files
 from pacs_deidentify.deflation import Writer
-from pacs_deidentify.errors import DeidentificationError
+from pacs_deidentify.errors import CompressedPixelsError, DeidentificationError
 from pacs_deidentify.files import ReadFile, deidentify_file
 from pacs_deidentify.leaks import Findings, find_leaks
 from pacs_deidentify.profile import Profile
@@ -21,7 +21,10 @@ from pacs_deidentify.regions import Region
 from pacs_deidentify.report import Report
 from pacs_deidentify.vault import Originals
 
-Outcome = Literal["de-identified", "refused", "failed", "skipped", "leaking"]
+Outcome = Literal["de-identified", "refused", "failed", "skipped", "leaking", "compressed"]
+"""Compressed is what cannot be blanked before its pixels are native."""
+
+Writing = Callable[[bytes], object]
 
 _NOT_DICOM: Final = "not a DICOM file"
 
@@ -67,6 +70,24 @@ class FileResult:
 
 
 @frozen
+class Native:
+    """A file with native pixels, made of one whose pixels were compressed.
+
+    Attributes
+    ----------
+    path : Path
+    made : Path
+        Where is written what is made of it, before it is compressed again.
+    encode : callable
+        Compresses a file again, and hands on its bytes.
+    """
+
+    path: Path
+    made: Path
+    encode: Callable[[Path, Writing], None]
+
+
+@frozen
 class Batch:
     """How files are treated.
 
@@ -99,7 +120,7 @@ class Batch:
         """Iterate over what became of files, in their order."""
         return map_files(self.one, files, jobs)
 
-    def one(self, path: Path) -> FileResult:
+    def one(self, path: Path, native: Native | None = None) -> FileResult:
         """De-identify a file into the output folder: whole, or not at all."""
         # pydicom warns of values that are not valid, and names them: nobody is to read them.
         logging.getLogger("pydicom").setLevel(logging.CRITICAL)
@@ -111,7 +132,9 @@ class Batch:
                     return FileResult(path, "failed", "the folder cannot be read")
                 if not stat.S_ISREG(mode):
                     return FileResult(path, "skipped", "not a regular file")
-                return self._write(path)
+                return self._write(path, native)
+            except CompressedPixelsError as error:
+                return FileResult(path, "compressed", str(error))
             except DeidentificationError as error:
                 reason = str(error)
                 outcome: Outcome = "skipped" if reason.startswith(_NOT_DICOM) else "refused"
@@ -133,13 +156,27 @@ class Batch:
 
         return find_text
 
-    def _write(self, path: Path) -> FileResult:
+    def _make(self, path: Path, native: Native | None, draft: Draft, names: list[str]) -> Report:
+        """De-identify a file into a draft, and say under which names it is to be."""
+        name = partial(name_file, draft, names)
+        if native is None:
+            return deidentify_file(path, self.profile, name, self._text_finder())
+        with native.made.open("xb") as target:
+            name = partial(name_file, target, names)
+            report = deidentify_file(native.path, self.profile, name, self._text_finder())
+        if report.changes_pixels:
+            native.encode(native.made, draft.write)
+            return report
+        # There was no text in it: it can stay as it was compressed.
+        names.clear()
+        name = partial(name_file, draft, names)
+        return deidentify_file(path, self.profile, name, lambda read: [])
+
+    def _write(self, path: Path, native: Native | None) -> FileResult:
         draft = Draft(self.output)
         try:
             names: list[str] = []
-            report = deidentify_file(
-                path, self.profile, partial(name_draft, draft, names), self._text_finder()
-            )
+            report = self._make(path, native, draft, names)
             target = "/".join(names)
             if not self.overwrite and (self.output / target).exists():
                 return FileResult(path, "failed", f"{target} exists; replace it with --overwrite")
@@ -175,7 +212,7 @@ class Batch:
             return find_leaks(made, report.evidence, dates_move=self.profile.moves_dates)
 
 
-def name_draft(draft: Draft, names: list[str], made: Dataset) -> Writer:
+def name_file(target: Writer, names: list[str], made: Dataset) -> Writer:
     """Remember the names under which a file is to be: UIDs that it has."""
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         uid = str(made.get(keyword, "") or "").strip()
@@ -185,4 +222,4 @@ def name_draft(draft: Draft, names: list[str], made: Dataset) -> Writer:
     if not made.get("SOPInstanceUID"):
         raise DeidentificationError("it has no SOP Instance UID")
     names[-1] += ".dcm"
-    return draft
+    return target

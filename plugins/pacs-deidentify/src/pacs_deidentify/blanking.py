@@ -6,7 +6,7 @@ from attrs import frozen
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from pacs_deidentify.errors import DeidentificationError
+from pacs_deidentify.errors import CompressedPixelsError, DeidentificationError
 from pacs_deidentify.regions import Region
 
 
@@ -27,6 +27,9 @@ class NativeLayout:
         One pixel that is black.
     mask : bytes
         One sample with all bits that are used.
+    pair : int
+        Pixels that share chroma and stand together: 2 in YBR_FULL_422, else 1. Then columns are
+        pairs.
     """
 
     rows: int
@@ -37,6 +40,7 @@ class NativeLayout:
     planar: bool
     fill: bytes
     mask: bytes
+    pair: int = 1
 
     @property
     def length(self) -> int:
@@ -69,7 +73,8 @@ class NativeLayout:
             first = plane % self.samples * self.sample
             pixel = pixel[first : first + self.sample]
         for region in regions:
-            left, right = max(region.x, 0), min(region.x + region.width, self.columns)
+            right = -(-(region.x + region.width) // self.pair)
+            left, right = max(region.x // self.pair, 0), min(right, self.columns)
             for row in range(max(region.y, 0), min(region.y + region.height, self.rows)):
                 start = (row * self.columns + left) * len(pixel)
                 if left < right:
@@ -90,13 +95,20 @@ def native_layout(dataset: Dataset, transfer_syntax_uid: str = "") -> NativeLayo
         It is compressed, or samples do not begin at bytes.
     """
     if transfer_syntax_uid and UID(transfer_syntax_uid).is_encapsulated:
-        raise DeidentificationError("pixels are compressed: only native ones can be blanked")
+        raise CompressedPixelsError(
+            "pixels are compressed, and nothing here decodes them, so that they cannot be blanked"
+        )
     allocated = int(dataset.BitsAllocated)
     photometric = str(dataset.get("PhotometricInterpretation", ""))
-    if allocated % 8 or photometric in {"YBR_FULL_422", "YBR_PARTIAL_422"}:
+    if allocated % 8 or photometric in {"YBR_PARTIAL_422", "YBR_PARTIAL_420"}:
         raise DeidentificationError(f"pixels of {allocated} bits, {photometric}, cannot be blanked")
     size, samples = allocated // 8, int(dataset.get("SamplesPerPixel", 1))
+    pair = 2 if photometric == "YBR_FULL_422" else 1
+    if int(dataset.Columns) % pair:
+        raise DeidentificationError("an odd number of columns cannot have chroma for each second")
     black = _black(dataset, photometric)
+    if pair > 1:  # Y, Y, CB, CR (PS3.3 C.7.6.3.1.2)
+        samples, black = 4, [black[0], *black]
     order = "little" if dataset.original_encoding[1] is not False else "big"
     stored = int(dataset.BitsStored)
     high = int(dataset.get("HighBit", stored - 1))
@@ -104,11 +116,12 @@ def native_layout(dataset: Dataset, transfer_syntax_uid: str = "") -> NativeLayo
     values = black * samples if len(black) == 1 else black
     return NativeLayout(
         rows=int(dataset.Rows),
-        columns=int(dataset.Columns),
+        columns=int(dataset.Columns) // pair,
         frames=int(dataset.get("NumberOfFrames", None) or 1),
         sample=size,
         samples=samples,
-        planar=samples > 1 and int(dataset.get("PlanarConfiguration", 0)) == 1,
+        planar=samples == 3 and int(dataset.get("PlanarConfiguration", 0)) == 1,
+        pair=pair,
         mask=(used & (1 << allocated) - 1).to_bytes(size, order),  # type: ignore[arg-type]
         fill=b"".join(value.to_bytes(size, order) for value in values),  # type: ignore[arg-type]
     )
@@ -151,6 +164,27 @@ def _black(dataset: Dataset, photometric: str) -> list[int]:
     highest = (1 << stored - (1 if is_signed else 0)) - 1
     if photometric == "MONOCHROME1":
         return [highest]
+    if photometric == "PALETTE COLOR":
+        return [_darkest(dataset)]
     if photometric.startswith("YBR"):
         return [0, 1 << stored - 1, 1 << stored - 1]
     return [lowest]
+
+
+def _darkest(dataset: Dataset) -> int:
+    """Return the darkest entry of a palette (PS3.3 C.7.6.3.1.5); 0 where it cannot be told."""
+    tables = []
+    for colour in ("Red", "Green", "Blue"):
+        descriptor = dataset.get(f"{colour}PaletteColorLookupTableDescriptor")
+        data = dataset.get(f"{colour}PaletteColorLookupTableData")
+        if not descriptor or not isinstance(data, bytes):
+            return 0
+        count, first, bits = (int(number) for number in descriptor)
+        size = 2 if bits > 8 or len(data) >= 2 * count else 1
+        order = "little" if dataset.original_encoding[1] is not False else "big"
+        entries = range(min(count or 1 << 16, len(data) // size))
+        tables.append(
+            [int.from_bytes(data[n * size : (n + 1) * size], order) for n in entries]  # type: ignore[arg-type]
+        )
+    sums = [sum(entry) for entry in zip(*tables, strict=False)]
+    return first + sums.index(min(sums)) if sums and first >= 0 else 0

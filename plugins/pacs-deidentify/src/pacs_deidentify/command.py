@@ -29,6 +29,7 @@ from pacs_deidentify.options import Option
 
 # The rest is imported when it is known that there is something to do: pydicom takes its time.
 if TYPE_CHECKING:
+    from pacs_core.api.commands import Assembly
     from pacs_deidentify.batch import FileResult
     from pacs_deidentify.config import DeidentifyConfig
     from pacs_deidentify.profile import Profile
@@ -86,7 +87,7 @@ def deidentify(
         File, encrypted under the key, to which is added who the instances are of, for
         `pacs reidentify`.
     ocr
-        Look for text in pixels that are not compressed, which takes a second for each frame: it is
+        Look for text in pixels, which takes a second for each frame: it is
         blanked with the option clean-pixel-data, else the file is refused, or flagged, as the
         profile says.
     overwrite
@@ -102,10 +103,13 @@ def deidentify(
         raise UsageError("the input is never changed: name another folder for what is made")
     if ocr and not _can_read_pixels():
         raise UsageError("--ocr needs pip install 'pacs-deidentify[ocr]', for Python before 3.13")
+    from pacs_core.api.commands import assemble, load_config
     from pacs_deidentify.batch import Batch
+    from pacs_deidentify.compressed_files import Recompressor
     from pacs_deidentify.profiles import make_profile
 
-    settings = read_settings(config)
+    assembly = assemble(load_config(config))
+    settings = settings_of(assembly)
     key = read_key(key_file, settings)
     safe = _open_vault(vault, key, output) if vault else None
     if key is None:
@@ -137,8 +141,11 @@ def deidentify(
         if lines:
             _write_line(lines, _head(made))
         advance = stack.enter_context(progress("de-identifying", None))
+        recompressor = stack.enter_context(Recompressor(assembly))
         for result in batch.run((path for path, _ in walk([source], without=output)), jobs):
             advance(1)
+            if result.outcome == "compressed":
+                result = recompressor.one(batch, result.source)
             outcomes[result.outcome] += 1
             if result.originals:
                 originals.append(result.originals)
@@ -152,12 +159,11 @@ def _can_read_pixels() -> bool:
     return find_spec("rapidocr_onnxruntime") is not None
 
 
-def read_settings(config: Path | None) -> "DeidentifyConfig":
+def settings_of(assembly: "Assembly") -> "DeidentifyConfig":
     """Return what the configuration says of de-identification."""
-    from pacs_core.api.commands import assemble, load_config
     from pacs_deidentify.config import DeidentifyConfig
 
-    return assemble(load_config(config)).setup_for("deidentify").config(DeidentifyConfig)
+    return assembly.setup_for("deidentify").config(DeidentifyConfig)
 
 
 def _open_vault(path: Path, key: bytes | None, output: Path) -> "Vault":

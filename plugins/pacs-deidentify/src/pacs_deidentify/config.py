@@ -6,7 +6,9 @@ from typing import Literal
 from attrs import field, frozen
 from attrs.validators import deep_iterable, ge, in_, instance_of, le, matches_re, max_len, min_len
 
+from pacs_core.api.images import is_lossless
 from pacs_core.contracts import Secret
+from pacs_core.dataset import transfer_syntax_uid
 from pacs_deidentify.options import Option
 
 BASIC = "basic"
@@ -69,6 +71,10 @@ class ProfileConfig:
     burned_in : str
         What is done with images in which text is burnt in, unless pixels are cleaned: ``refuse``,
         or ``flag`` in the report.
+    blanked_syntax : str
+        Transfer syntax, by its name or UID, of images that were compressed and of which regions
+        were blanked: a lossless one. Empty for the one that they had if it is lossless, else for
+        native pixels.
     prove : bool
         Whether each instance that was de-identified is searched for what its original tells of
         people, and refused if it shows something; also without `pacs deidentify --report`, and for
@@ -84,6 +90,7 @@ class ProfileConfig:
     patterns: tuple[str, ...] = ()
     max_shift: int = field(default=3652, validator=[ge(1), le(36524)])
     burned_in: Literal["refuse", "flag"] = "refuse"
+    blanked_syntax: str = ""
     prove: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -92,6 +99,8 @@ class ProfileConfig:
                 re.compile(pattern)
             except re.error as error:
                 raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        if self.blanked_syntax and not is_lossless(transfer_syntax_uid(self.blanked_syntax)):
+            raise ValueError(f"blanked_syntax: {self.blanked_syntax} is not lossless")
 
 
 @frozen

@@ -25,7 +25,7 @@ from pacs_deidentify.dummies import DUMMIES, EMPTY_DOCUMENTS, no_content
 from pacs_deidentify.errors import DeidentificationError
 from pacs_deidentify.evidence import gather_evidence
 from pacs_deidentify.identifiers import find_identifiers, patient_of, pick_originals
-from pacs_deidentify.marking import mark
+from pacs_deidentify.marking import mark, mark_derived
 from pacs_deidentify.options import Option
 from pacs_deidentify.plausible import is_plausible
 from pacs_deidentify.private import PrivateAttributes
@@ -133,6 +133,8 @@ class _Deidentification:
         mark(made, self._profile, self._table.edition)
         if self._report.regions is not None:
             made.BurnedInAnnotation = "NO"
+            if self._report.regions:
+                mark_derived(made)
         elif made.get("BurnedInAnnotation", "") == "YES":
             # It is removed from attributes, but YES is about pixels, too (PS3.3 C.7.1.1).
             made.PatientIdentityRemoved = "NO"

@@ -12,6 +12,9 @@ _TEMPORAL: Final = {
     Option.RETAIN_MODIFIED_DATES: "MODIFIED",
 }
 
+_BLANKED: Final = MethodCode("113047", "Pixel by pixel mask")
+"""Of CID 7203, Image Derivation."""
+
 
 def mark(dataset: Dataset, profile: Profile, edition: str) -> None:
     """Write them into a dataset.
@@ -32,6 +35,15 @@ def mark(dataset: Dataset, profile: Profile, edition: str) -> None:
     dataset.DeidentificationMethodCodeSequence = [_item(code) for code in codes]
     temporal = (_TEMPORAL[option] for option in profile.options if option in _TEMPORAL)
     dataset.LongitudinalTemporalInformationModified = next(temporal, "REMOVED")
+
+
+def mark_derived(dataset: Dataset) -> None:
+    """Write into a dataset that pixels of its image were blanked (PS3.3 C.7.6.1.1.2 and .3)."""
+    dataset.ImageType = ["DERIVED", *list(dataset.get("ImageType", None) or ("", "PRIMARY"))[1:]]
+    dataset.DerivationDescription = "Regions that may have burnt-in text are blanked"
+    codes = [each for each in dataset.get("DerivationCodeSequence", ()) if "CodeValue" in each]
+    if _BLANKED.value not in [each.CodeValue for each in codes]:
+        dataset.DerivationCodeSequence = [*codes, _item(_BLANKED)]
 
 
 def _item(code: MethodCode) -> Dataset:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pacs_deidentify.blanking import NativeLayout, native_layout
-from pacs_deidentify.errors import DeidentificationError
+from pacs_deidentify.errors import CompressedPixelsError, DeidentificationError
 from pacs_deidentify.files import ReadFile
 from pacs_deidentify.regions import Region
 
@@ -25,7 +25,17 @@ Picture = NDArray[np.uint8]
 
 
 def find_text(read: ReadFile) -> list[Region] | None:
-    """Return where text is in any frame of an image; None if its pixels cannot be looked at."""
+    """Return where text is in any frame of an image; None if its pixels cannot be looked at.
+
+    Raises
+    ------
+    CompressedPixelsError
+        They can when they are native.
+    """
+    if len(read.pixels) == 1 and read.pixels[0].encapsulated:
+        raise CompressedPixelsError(
+            "pixels are compressed, and nothing here decodes them, so that nobody has read them"
+        )
     spans = [span for span in read.pixels if not span.encapsulated]
     if len(spans) != 1 or len(read.pixels) != 1:
         return None

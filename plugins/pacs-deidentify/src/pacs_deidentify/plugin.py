@@ -61,6 +61,7 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
     def create(node: Node) -> Deidentifier:
         from pacs_deidentify.service import ProcessDeidentifier
 
-        return ProcessDeidentifier(setup.plugin, setup.config(DeidentifyConfig))
+        config = setup.config(DeidentifyConfig)
+        return ProcessDeidentifier(setup.plugin, config, transcoder=node.transcoder)
 
     return [CapabilityDescriptor("deidentifier", Deidentifier, create, always=True)]

@@ -37,6 +37,8 @@ class Profile:
         ``refuse``, or ``flag`` in the report.
     regions : tuple of RegionRule
         Where text is burnt in, by device.
+    blanked_syntax : str
+        Transfer syntax UID of what was compressed, and blanked; empty for its own or a native one.
     proves : bool
         Whether what is made is searched for what it must not show, and not let out then.
     """
@@ -51,6 +53,7 @@ class Profile:
     patterns: tuple[re.Pattern[str], ...] = ()
     burned_in: BurnedIn = "refuse"
     regions: tuple[RegionRule, ...] = ()
+    blanked_syntax: str = ""
     proves: bool = False
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from pydicom.datadict import tag_for_keyword
 
+from pacs_core.dataset import transfer_syntax_uid
 from pacs_deidentify.config import BASIC, DeidentifyConfig, DeviceConfig, ProfileConfig
 from pacs_deidentify.options import Option
 from pacs_deidentify.profile import Profile
@@ -49,6 +50,7 @@ def make_profile(
         patterns=tuple(map(re.compile, found.patterns)),
         burned_in=found.burned_in,
         regions=tuple(map(_rule, config.devices)),
+        blanked_syntax=found.blanked_syntax and transfer_syntax_uid(found.blanked_syntax),
         proves=found.prove,
     )
 

@@ -19,7 +19,7 @@ from pacs_core.api.file_commands import (
     say,
     walk,
 )
-from pacs_deidentify.command import read_key, read_settings
+from pacs_deidentify.command import read_key, settings_of
 from pacs_deidentify.errors import DeidentificationError
 
 if TYPE_CHECKING:
@@ -61,9 +61,10 @@ def reidentify(
         raise UsageError("the input is never changed: name another folder for what is made")
     if not vault.is_file():
         raise UsageError(f"{vault} does not exist")
+    from pacs_core.api.commands import assemble, load_config
     from pacs_deidentify.vault import Vault
 
-    key = read_key(key_file, read_settings(config))
+    key = read_key(key_file, settings_of(assemble(load_config(config))))
     if key is None:
         raise UsageError("say with --key-file which key the vault has")
     identifiers = Vault(vault, key).read()
@@ -96,7 +97,7 @@ def reidentify(
 
 
 def _restore_file(path: Path, identifiers: "Identifiers", output: Path, overwrite: bool) -> None:
-    from pacs_deidentify.batch import name_draft
+    from pacs_deidentify.batch import name_file
     from pacs_deidentify.files import change_file
     from pacs_deidentify.reidentification import reidentify as restore
 
@@ -104,7 +105,7 @@ def _restore_file(path: Path, identifiers: "Identifiers", output: Path, overwrit
     try:
         names: list[str] = []
         change_file(
-            path, lambda dataset: restore(dataset, identifiers), partial(name_draft, draft, names)
+            path, lambda dataset: restore(dataset, identifiers), partial(name_file, draft, names)
         )
         target = output.joinpath(*names)
         if target.exists() and not overwrite:

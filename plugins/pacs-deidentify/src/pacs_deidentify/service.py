@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+from attrs import evolve
 
 from pacs_core.api.workers import Worker, WorkerDiedError, WorkerPool, WorkerTimeoutError
 from pacs_core.contracts import (
     DeidentificationRefusedError,
     DeidentifiedInstance,
     Deidentifier,
+    PassThrough,
     PluginInfo,
+    Transcoder,
 )
+from pacs_core.dataset import read_file_meta
 from pacs_deidentify.config import BASIC, DeidentifyConfig
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 
 _ANSWER: Final = 1 << 20
 _CHUNK: Final = 1 << 18
+_HEAD: Final = 1 << 16
+_NO_CODECS: Final = PassThrough()
 
 
 class ProcessDeidentifier(Deidentifier):
@@ -47,6 +53,8 @@ class ProcessDeidentifier(Deidentifier):
         How many at once.
     timeout : float
         Seconds for an instance; then its process is killed.
+    transcoder : Transcoder
+        Makes compressed pixels native, that they can be blanked, and compresses them again.
 
     Attributes
     ----------
@@ -54,10 +62,16 @@ class ProcessDeidentifier(Deidentifier):
     """
 
     def __init__(
-        self, plugin: PluginInfo, config: DeidentifyConfig, processes: int = 2, timeout: float = 300
+        self,
+        plugin: PluginInfo,
+        config: DeidentifyConfig,
+        processes: int = 2,
+        timeout: float = 300,
+        transcoder: Transcoder = _NO_CODECS,
     ) -> None:
         self.directory: Path = plugin.directory
         self._config = config
+        self._transcoder = transcoder
         self._work = plugin.directory / "work" / str(os.getpid())
         self.pool = WorkerPool("pacs_deidentify.worker", processes=processes, timeout=timeout)
         self._key = b""
@@ -93,6 +107,8 @@ class ProcessDeidentifier(Deidentifier):
             request = await anyio.to_thread.run_sync(self._make_request, folder, chosen)
             await self._spool(content, folder / "in")
             found = await self._ask(request)
+            if "compressed" in found:
+                found = await self._deidentify_compressed(folder, request)
             yield DeidentifiedInstance(
                 sop_class_uid=str(found["sop_class_uid"]),
                 sop_instance_uid=str(found["sop_instance_uid"]),
@@ -131,6 +147,26 @@ class ProcessDeidentifier(Deidentifier):
             async for piece in content:
                 await out.write(piece)
 
+    async def _deidentify_compressed(self, folder: Path, request: "Request") -> dict[str, Any]:
+        from pacs_deidentify.errors import DeidentificationError
+        from pacs_deidentify.recompression import compress_again, make_native
+
+        native, made = folder / "native", folder / "made"
+        try:
+            syntax = await make_native(self._transcoder, request.source, native)
+            found = await self._ask(evolve(request, source=native, target=made))
+            wanted = request.profile.blanked_syntax
+            request.target.unlink()
+            with request.target.open("xb") as out:
+                await compress_again(self._transcoder, made, syntax, wanted, out.write)
+        except DeidentificationError as error:
+            raise DeidentificationRefusedError(str(error)) from error
+        meta = read_file_meta(await anyio.to_thread.run_sync(_read_head, request.target))
+        return found | {
+            "transfer_syntax_uid": meta.transfer_syntax_uid,
+            "dataset_offset": meta.dataset_offset,
+        }
+
     async def _ask(self, request: "Request") -> dict[str, Any]:
         try:
             async with self.pool.lend() as worker:
@@ -155,6 +191,11 @@ async def _exchange(worker: Worker, request: "Request") -> dict[str, Any]:
     if not isinstance(found, dict):
         raise TypeError("an answer is an object")
     return found
+
+
+def _read_head(path: Path) -> bytes:
+    with path.open("rb") as opened:
+        return opened.read(_HEAD)
 
 
 async def _read(path: Path, offset: int) -> AsyncIterator[bytes]:

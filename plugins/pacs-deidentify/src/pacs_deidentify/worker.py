@@ -58,7 +58,7 @@ def main() -> None:
 
 def answer(request: Request) -> dict[str, object]:
     """Do what is requested, and say what was made; or in ``refused``, why not."""
-    from pacs_deidentify.errors import DeidentificationError
+    from pacs_deidentify.errors import CompressedPixelsError, DeidentificationError
     from pacs_deidentify.files import deidentify_file, open_file
     from pacs_deidentify.leaks import find_leaks
 
@@ -79,6 +79,8 @@ def answer(request: Request) -> dict[str, object]:
                 "dataset_offset": read.meta.dataset_offset,
                 "warnings": report.warnings,
             }
+    except CompressedPixelsError as error:
+        return {"compressed": str(error)}
     except DeidentificationError as error:
         return {"refused": str(error)}
     except (MemoryError, RecursionError):
