@@ -37,6 +37,9 @@ from pydicom.datadict import dictionary_keyword, dictionary_VR
 from pydicom.sr._cid_dict import cid_concepts, name_for_cid
 
 EDITION = "2026c"
+OPTIONS_NOTE = """\
+# Columns of options: of edition 2020, the last that is published as data, where it has the
+# attribute; else by the rules of PS3.15 E.3, and marked as derived in the last column"""
 LIST = "dicomanonymizer"
 ACTIONS = {
     "D": "D", "Z": "Z", "X": "X", "U": "U", "Z_D": "Z/D", "X_Z": "X/Z", "X_D": "X/D",
@@ -106,6 +109,7 @@ def write_profile(path: Path, actions: dict[str, str], older: list[dict[str, str
     """Write Table E.1-1, one attribute a line."""
     known = {row["id"].upper().replace("X", "x"): row for row in older}
     lines = [f"# PS3.15 Table E.1-1, edition {EDITION}; made by tables/derive.py, do not edit",
+             OPTIONS_NOTE,
              "\t".join(["tag", "keyword", "basic", *OPTIONS, "source"])]  # fmt: skip
     for tag, action in sorted(actions.items()):
         row = known.get(tag)

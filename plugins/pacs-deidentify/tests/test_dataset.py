@@ -128,6 +128,17 @@ def test_dates_move_together() -> None:
     assert full.LongitudinalTemporalInformationModified == "UNMODIFIED"
 
 
+def test_each_patient_has_a_shift_of_his_own() -> None:
+    shifts: dict[str, set[str]] = {}
+    for number in range(20):
+        for study in range(2):
+            given = make_instance(PatientID=f"P{number}", StudyInstanceUID=f"{STUDY}.{study}")
+            made = run(given, Option.RETAIN_MODIFIED_DATES)
+            shifts.setdefault(f"P{number}", set()).add(made.StudyDate)
+    assert {len(dates) for dates in shifts.values()} == {1}
+    assert len(set.union(*shifts.values())) > 15  # of ten years
+
+
 def test_each_retaining_option_keeps_its_attributes() -> None:
     assert run(make_instance(), Option.RETAIN_INSTITUTION_IDENTITY).InstitutionName == "Mercy West"
     device = run(make_instance(), Option.RETAIN_DEVICE_IDENTITY)
@@ -196,9 +207,25 @@ def test_burnt_in_text_is_refused_flagged_or_blanked() -> None:
     expected = bytearray(range(128))
     expected[96:102] = expected[112:118] = bytes(6)
     assert (bytes(made.PixelData), made.BurnedInAnnotation) == (bytes(expected), "NO")
+
+
+def test_faces() -> None:
+    """Refused, unless the image or a rule for its device says that there are none (E.3.2)."""
+    head = make_instance(BodyPartExamined="HEAD")
     with pytest.raises(DeidentificationError, match="face"):
-        run(make_instance(BodyPartExamined="HEAD"), Option.CLEAN_VISUAL_FEATURES)
-    assert run(make_instance(), Option.CLEAN_VISUAL_FEATURES).PatientIdentityRemoved == "YES"
+        run(head, Option.CLEAN_VISUAL_FEATURES)
+    rule = RegionRule(manufacturer="acme", no_faces=True)
+    for made in (
+        run(make_instance(), Option.CLEAN_VISUAL_FEATURES),
+        run(head, Option.CLEAN_VISUAL_FEATURES, regions=(rule,)),
+        run(
+            make_instance(BodyPartExamined="HEAD", RecognizableVisualFeatures="NO"),
+            Option.CLEAN_VISUAL_FEATURES,
+        ),
+    ):
+        assert made.RecognizableVisualFeatures == "NO"
+        assert made.DeidentificationMethodCodeSequence[-1].CodeValue == "113102"
+    assert "RecognizableVisualFeatures" not in run(make_instance())
 
 
 def test_all_outside_ultrasound_regions_is_blanked() -> None:

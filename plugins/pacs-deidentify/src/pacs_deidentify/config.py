@@ -34,6 +34,9 @@ class DeviceConfig:
         x, y, width and height in pixels. None: the device burns nothing in.
     outside_ultrasound_regions : bool
         Whether all is blanked that is in no region of Sequence of Ultrasound Regions (0018,6011).
+    no_faces : bool
+        Whether nobody can be recognized in images of the device: with the option
+        clean-visual-features they are let out, of whatever part of the body they are.
     """
 
     sop_class: str = ""
@@ -46,6 +49,7 @@ class DeviceConfig:
         default=(), validator=deep_iterable(deep_iterable(ge(0), [min_len(4), max_len(4)]))
     )
     outside_ultrasound_regions: bool = False
+    no_faces: bool = False
 
 
 @frozen

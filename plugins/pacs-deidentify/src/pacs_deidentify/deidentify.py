@@ -30,7 +30,7 @@ from pacs_deidentify.options import Option
 from pacs_deidentify.plausible import is_plausible
 from pacs_deidentify.private import PrivateAttributes
 from pacs_deidentify.profile import Profile
-from pacs_deidentify.regions import Region, find_regions
+from pacs_deidentify.regions import Region, find_regions, find_rule
 from pacs_deidentify.report import Report
 from pacs_deidentify.risks import may_have_text, may_show_face
 from pacs_deidentify.tables import load_profile, row_of_vr
@@ -131,6 +131,8 @@ class _Deidentification:
         self._check_pixels()
         made = self._walk(self._dataset, 0, "", _Mode.SWEEP)
         mark(made, self._profile, self._table.edition)
+        if Option.CLEAN_VISUAL_FEATURES in self._profile.options and "Rows" in made:
+            made.RecognizableVisualFeatures = "NO"
         if self._report.regions is not None:
             made.BurnedInAnnotation = "NO"
             if self._report.regions:
@@ -155,9 +157,12 @@ class _Deidentification:
             if _OVERLAYS <= tag < _AFTER_OVERLAYS
         )
         if Option.CLEAN_VISUAL_FEATURES in options and may_show_face(dataset):
-            raise DeidentificationError(
-                "a face may be recognized in it, and nothing here removes it"
-            )
+            rule = find_rule(self._profile.regions, dataset)
+            if rule is None or not rule.no_faces:
+                raise DeidentificationError(
+                    "a face may be recognized in it: no rule says that images of its device show "
+                    "none, nor does Recognizable Visual Features (0028,0302)"
+                )
         if Option.CLEAN_PIXEL_DATA in options:
             self._report.regions = find_regions(self._profile.regions, dataset)
             if self._text is not None:

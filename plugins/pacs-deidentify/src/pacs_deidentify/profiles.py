@@ -102,4 +102,5 @@ def _rule(device: DeviceConfig) -> RegionRule:
         columns=device.columns,
         regions=tuple(Region(*region) for region in device.regions),
         outside_ultrasound_regions=device.outside_ultrasound_regions,
+        no_faces=device.no_faces,
     )

@@ -33,6 +33,8 @@ class RegionRule:
         What is blanked. None: the device burns nothing in.
     outside_ultrasound_regions : bool
         Whether all is blanked that is in no region of Sequence of Ultrasound Regions (0018,6011).
+    no_faces : bool
+        Whether its images show nobody's face, nor does what is made of them.
     """
 
     sop_class_uid: str = ""
@@ -43,6 +45,7 @@ class RegionRule:
     columns: int = 0
     regions: tuple[Region, ...] = ()
     outside_ultrasound_regions: bool = False
+    no_faces: bool = False
 
     def matches(self, dataset: Dataset) -> bool:
         """Whether the rule is for an image."""
@@ -76,10 +79,13 @@ class RegionRule:
 
 def find_regions(rules: Iterable[RegionRule], dataset: Dataset) -> list[Region] | None:
     """Return what of an image is blanked by the first rule that matches, None if none does."""
-    for rule in rules:
-        if rule.matches(dataset):
-            return rule.blank(dataset)
-    return None
+    rule = find_rule(rules, dataset)
+    return rule.blank(dataset) if rule else None
+
+
+def find_rule(rules: Iterable[RegionRule], dataset: Dataset) -> RegionRule | None:
+    """Return the first rule that matches an image, None if none does."""
+    return next((rule for rule in rules if rule.matches(dataset)), None)
 
 
 def _ultrasound_region(item: Dataset) -> Region:
