@@ -1,6 +1,7 @@
 """Commands that plugins contribute through ``pacs_cli_commands``."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from cyclopts import App
 
@@ -57,6 +58,12 @@ def add_contributed(
                 leaves.setdefault(group, []).append(words[-1])
                 parent.help = ", ".join(leaves[group])
     return all_well
+
+
+def command_of_plugin(name: str, config: Path | None) -> Callable[..., int | None] | None:
+    """Return the function of a command that some plugin contributes; None if none does."""
+    found, _ = _descriptors(["--config", str(config)] if config is not None else [])
+    return next((_load(*each) for each in found if each[1].name == name), None)
 
 
 def _descriptors(

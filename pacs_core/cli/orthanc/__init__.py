@@ -2,24 +2,17 @@
 
 from pacs_core.cli.orthanc.folder import OrthancFolder
 from pacs_core.cli.orthanc.server import OrthancServer
-from pacs_core.cli.orthanc.source import OrthancError, OrthancInstance, OrthancSource
+from pacs_core.cli.other_archives import OtherArchive
 
-__all__ = [
-    "OrthancError",
-    "OrthancFolder",
-    "OrthancInstance",
-    "OrthancServer",
-    "OrthancSource",
-    "open_orthanc",
-]
+__all__ = ["OrthancFolder", "OrthancServer", "open_orthanc"]
 
 
-def open_orthanc(place: str, user: str = "", password: str = "") -> OrthancSource:
+def open_orthanc(place: str, user: str = "", password: str = "") -> OtherArchive:
     """Return the source of a URL or folder.
 
     Raises
     ------
-    OrthancError
+    OtherArchiveError
         It is none.
     """
     if place.startswith(("http://", "https://")):

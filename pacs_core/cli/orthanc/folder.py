@@ -13,11 +13,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from attrs import frozen
 
-from pacs_core.cli.orthanc.source import OrthancError, OrthancInstance, OrthancSource
+from pacs_core.cli.other_archives import OtherArchive, OtherArchiveError, OtherInstance
 
 _DICOM: Final = 1
 """FileContentType_Dicom."""
@@ -38,18 +38,20 @@ _STATEMENT: Final = """
 
 
 @frozen
-class _Attachment(OrthancInstance):
+class _Attachment(OtherInstance):
     compression: int = _UNCOMPRESSED
 
 
 @frozen
-class OrthancFolder(OrthancSource):
+class OrthancFolder(OtherArchive):
     """A folder with the index of Orthanc in it, whose server does not run.
 
     Attributes
     ----------
     folder : Path
     """
+
+    maker: ClassVar[str] = "Orthanc"
 
     folder: Path
 
@@ -59,18 +61,18 @@ class OrthancFolder(OrthancSource):
 
         Raises
         ------
-        OrthancError
+        OtherArchiveError
             Orthanc has no index there.
         """
         folder = Path(place)
         if not (folder / "index").is_file():
-            raise OrthancError(
+            raise OtherArchiveError(
                 f"{folder} is no storage folder of Orthanc: it has no file named index. With an "
                 "index in PostgreSQL or MySQL, give the URL of the server instead"
             )
         return cls(folder)
 
-    def instances(self) -> Iterator[OrthancInstance]:
+    def instances(self) -> Iterator[OtherInstance]:
         """See base."""
         address = f"{(self.folder / 'index').absolute().as_uri()}?mode=ro"
         try:
@@ -81,27 +83,27 @@ class OrthancFolder(OrthancSource):
                     study, uid = (str(value or "") for value in uids)
                     yield _Attachment(str(uuid), study, uid, md5 or "", compression)
         except sqlite3.OperationalError as error:
-            raise OrthancError(
+            raise OtherArchiveError(
                 f"the index of Orthanc in {self.folder} cannot be read ({error}): while the server "
                 "runs, give its URL instead"
             ) from error
         except sqlite3.Error as error:
-            raise OrthancError(f"the index of Orthanc in {self.folder}: {error}") from error
+            raise OtherArchiveError(f"the index of Orthanc in {self.folder}: {error}") from error
 
-    def _chunks(self, instance: OrthancInstance) -> Iterator[bytes]:
+    def _chunks(self, instance: OtherInstance) -> Iterator[bytes]:
         uuid = instance.name
         if not _UUID.fullmatch(uuid):  # it becomes a path
-            raise OrthancError("the index of Orthanc names it by no UUID")
+            raise OtherArchiveError("the index of Orthanc names it by no UUID")
         path = self.folder / uuid[:2] / uuid[2:4] / uuid
         compression = instance.compression if isinstance(instance, _Attachment) else _UNCOMPRESSED
         if compression not in (_UNCOMPRESSED, _ZLIB_WITH_SIZE):
-            raise OrthancError(f"it is compressed in a way that is not known: {compression}")
+            raise OtherArchiveError(f"it is compressed in a way that is not known: {compression}")
         try:
             with path.open("rb") as file:
                 pieces = iter(lambda: file.read(_CHUNK), b"")
                 yield from _inflate(pieces) if compression == _ZLIB_WITH_SIZE else pieces
         except (OSError, zlib.error, struct.error) as error:
-            raise OrthancError(f"it cannot be read: {error}") from error
+            raise OtherArchiveError(f"it cannot be read: {error}") from error
 
 
 def _inflate(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -7,11 +7,11 @@ import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from attrs import field, frozen
 
-from pacs_core.cli.orthanc.source import OrthancError, OrthancInstance, OrthancSource
+from pacs_core.cli.other_archives import OtherArchive, OtherArchiveError, OtherInstance
 
 _PAGE: Final = 200
 _CHUNK: Final = 1 << 20
@@ -26,7 +26,7 @@ def _without_slash(url: str) -> str:
 
 
 @frozen
-class OrthancServer(OrthancSource):
+class OrthancServer(OtherArchive):
     """A server, by its URL.
 
     Attributes
@@ -36,18 +36,20 @@ class OrthancServer(OrthancSource):
         If it asks for them.
     """
 
+    maker: ClassVar[str] = "Orthanc"
+
     url: str = field(converter=_without_slash)
     user: str = ""
     password: str = field(default="", repr=False)
 
-    def instances(self) -> Iterator[OrthancInstance]:
+    def instances(self) -> Iterator[OtherInstance]:
         """See base."""
         since = 0
         while studies := self._list(f"/studies?expand&since={since}&limit={_PAGE}"):
             for study, study_uid in _identify(studies, "StudyInstanceUID"):
                 found = self._list(f"/studies/{study}/instances")
                 for name, uid in _identify(found, "SOPInstanceUID"):
-                    yield OrthancInstance(name, study_uid, uid, "")
+                    yield OtherInstance(name, study_uid, uid, "")
             since += len(studies)
 
     def _list(self, path: str) -> list[Any]:
@@ -58,10 +60,10 @@ class OrthancServer(OrthancSource):
         except ValueError:
             page = None
         if not isinstance(page, list):
-            raise OrthancError(f"{self.url}{path} is not answered as Orthanc does")
+            raise OtherArchiveError(f"{self.url}{path} is not answered as Orthanc does")
         return page
 
-    def digest(self, instance: OrthancInstance) -> str:
+    def digest(self, instance: OtherInstance) -> str:
         """See base."""
         try:
             with self._get(f"/instances/{instance.name}/attachments/dicom/md5") as answer:
@@ -69,7 +71,7 @@ class OrthancServer(OrthancSource):
         except _NotFoundError:
             return ""  # Orthanc was told to keep none
 
-    def _chunks(self, instance: OrthancInstance) -> Iterator[bytes]:
+    def _chunks(self, instance: OtherInstance) -> Iterator[bytes]:
         with self._get(f"/instances/{instance.name}/file") as answer:
             while chunk := _read(answer):
                 yield chunk
@@ -84,10 +86,10 @@ class OrthancServer(OrthancSource):
         except urllib.error.HTTPError as error:
             error.close()
             hint = ": give --orthanc-user and $ORTHANC_PASSWORD" if error.code == 401 else ""
-            kind = _NotFoundError if error.code == 404 else OrthancError
+            kind = _NotFoundError if error.code == 404 else OtherArchiveError
             raise kind(f"{self.url}{path} answers {error.code} {error.reason}{hint}") from error
         except (OSError, HTTPException) as error:
-            raise OrthancError(f"{self.url} does not answer: {error}") from error
+            raise OtherArchiveError(f"{self.url} does not answer: {error}") from error
         return answer
 
 
@@ -97,13 +99,13 @@ def _identify(resources: list[Any], keyword: str) -> Iterator[tuple[str, str]]:
         try:
             name, uid = str(resource["ID"]), str(resource["MainDicomTags"].get(keyword, ""))
         except (TypeError, KeyError, AttributeError) as error:
-            raise OrthancError(f"the server lists what is no resource: {error}") from error
+            raise OtherArchiveError(f"the server lists what is no resource: {error}") from error
         if not _IDENTIFIER.fullmatch(name):  # it becomes part of a URL
-            raise OrthancError("the server lists a resource that has no identifier")
+            raise OtherArchiveError("the server lists a resource that has no identifier")
         yield name, uid
 
 
-class _NotFoundError(OrthancError):
+class _NotFoundError(OtherArchiveError):
     """There is no such thing."""
 
 
@@ -111,4 +113,4 @@ def _read(answer: HTTPResponse) -> bytes:
     try:
         return answer.read(_CHUNK)
     except (OSError, HTTPException) as error:
-        raise OrthancError(f"it broke off: {error}") from error
+        raise OtherArchiveError(f"it broke off: {error}") from error

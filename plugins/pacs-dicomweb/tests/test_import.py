@@ -39,7 +39,7 @@ def test_what_a_node_has_is_taken_over_once(shared, config, capsys, wire):
     more = studies[0].make("CT", PatientID="MOVE")
     shared.store(more)
     assert main(take) == 0
-    assert capsys.readouterr().out == "1 instances stored, 9 known\n"
+    assert capsys.readouterr().out == "1 instance stored, 9 known\n"
     assert main(["index", "verify", "--content", "--config", str(config)]) == 0
     trail = (config.parent / "data" / "audit" / "audit.jsonl").read_text()
     assert trail.count(f'"from":"{shared.url}"') == 2

@@ -280,7 +280,7 @@ def test_what_a_server_refuses_is_named(files):
     answer = (409, {"Content-Type": "application/dicom+json"}, json.dumps(module).encode())
     with answering(answer) as (url, asked):
         result = pacs_web("store", url, files)
-    assert (result.code, result.out) == (1, "1 instances stored, 1 not\n")
+    assert (result.code, result.out) == (1, "1 instance stored, 1 not\n")
     assert f"{failed} was not stored: 0110H" in result.err
     (_, headers, body) = asked[0]
     assert int(headers["Content-Length"]) == len(body)

@@ -19,6 +19,7 @@ from pacs_core.api.commands import (
     UsageError,
     assemble_for_command,
     complain,
+    count,
     local_origin,
     open_archive,
     parse_keys,
@@ -186,7 +187,7 @@ def store(peer: str, /, *paths: Path, config: ConfigOption = None) -> int:
                     complain(f"{uid} was stored with a warning: {reason:04X}H")
 
     _run(run)
-    print(f"{stored} instances stored, {failed} not")
+    print(f"{count(stored, 'instance')} stored, {failed} not")
     return 1 if failed or not stored else 0
 
 
@@ -234,7 +235,7 @@ def take_over(
 
     _run(run)
     others = [f"{n} {name}" for name, n in sorted(counts.items()) if n and name != "stored"]
-    print(", ".join([f"{counts['stored']} instances stored", *others]))
+    print(", ".join([f"{count(counts['stored'], 'instance')} stored", *others]))
     return 1 if counts["failed"] else 0
 
 

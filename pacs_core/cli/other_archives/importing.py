@@ -1,10 +1,11 @@
-"""Takes the instances of an Orthanc server into this machine's archive.
+"""Takes the instances of another archive into this machine's archive.
 
 Theory of operation
 -------------------
 What the archive has already, by its study and its SOP Instance UID, is not fetched again: that is
-how an import that was interrupted goes on. What is fetched lies in a temporary file until its MD5
-was compared with Orthanc's, and is then taken as any other file is.
+how an import that was interrupted goes on. What is fetched is compared with the MD5 that the other
+archive has kept, in a temporary file unless it is a file already, and is then taken as any other
+file is.
 """
 
 import tempfile
@@ -13,12 +14,12 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pacs_core.app import OpenArchive
 from pacs_core.cli.file_counts import FileCounts
 from pacs_core.cli.files import DicomFile, inspect
-from pacs_core.cli.orthanc.source import OrthancError, OrthancInstance, OrthancSource
+from pacs_core.cli.other_archives.source import OtherArchive, OtherArchiveError, OtherInstance
 from pacs_core.concurrency import task_group
 from pacs_core.contracts import (
     AccessDeniedError,
@@ -31,21 +32,21 @@ from pacs_core.contracts import (
 
 
 @frozen
-class OrthancImport:
+class OtherImport:
     """An import that is under way.
 
     Attributes
     ----------
     opened : OpenArchive
     index : Index
-    source : OrthancSource
+    source : OtherArchive
     origin : Origin
     counts : FileCounts
     """
 
     opened: OpenArchive
     index: Index
-    source: OrthancSource
+    source: OtherArchive
     origin: Origin
     counts: FileCounts
 
@@ -54,11 +55,11 @@ class OrthancImport:
 
         Raises
         ------
-        OrthancError
+        OtherArchiveError
             The instances cannot be listed.
         """
         listed, turn = self.source.instances(), anyio.Lock()
-        with tempfile.TemporaryDirectory(prefix="pacs-orthanc-") as folder:
+        with tempfile.TemporaryDirectory(prefix="pacs-import-") as folder:
 
             async def work(number: int) -> None:
                 while True:
@@ -71,31 +72,36 @@ class OrthancImport:
             async with task_group() as tasks:
                 for number in range(at_once):
                     tasks.start_soon(work, number)
+        for gone in self.source.missing():
+            self.counts.fail(Path(gone.name), f"{self.source.maker} has it no more")
 
-    async def _take(self, instance: OrthancInstance, file: Path) -> None:
-        path = InstancePath(instance.study_instance_uid, instance.sop_instance_uid)
-        if all(path) and await self.index.locate(path) is not None:
-            self.counts.add("known")
-            return
+    async def _take(self, instance: OtherInstance, file: Path) -> None:
         where = Path(instance.name)
         try:
-            await anyio.to_thread.run_sync(self.source.fetch, instance, file)
-            found = await anyio.to_thread.run_sync(inspect, file, True)
-            if not isinstance(found, DicomFile):
-                self.counts.fail(where, found.reason)
+            path = InstancePath(*await anyio.to_thread.run_sync(self.source.identify, instance))
+            if all(path) and await self.index.locate(path) is not None:
+                self.counts.add("known")
+                return
+            file = await anyio.to_thread.run_sync(self.source.fetch, instance, file)
+            named = not self.source.has_other_files
+            inspected = await anyio.to_thread.run_sync(inspect, file, named)
+            if not isinstance(inspected, DicomFile):
+                self.counts.take_usable(evolve(inspected, path=where))
                 return
             result = await self.opened.archive.on_behalf_of(self.origin).ingest(
-                found.chunks(),
-                transfer_syntax_uid=found.transfer_syntax_uid,
-                sop_class_uid=found.sop_class_uid,
-                sop_instance_uid=found.sop_instance_uid,
+                inspected.chunks(),
+                transfer_syntax_uid=inspected.transfer_syntax_uid,
+                sop_class_uid=inspected.sop_class_uid,
+                sop_instance_uid=inspected.sop_instance_uid,
                 origin=self.origin,
             )
-        except (OrthancError, AccessDeniedError, IngestError, AuditFailedError, OSError) as error:
+        except (
+            OtherArchiveError, AccessDeniedError, IngestError, AuditFailedError, OSError,
+        ) as error:  # fmt: skip
             self.counts.fail(where, str(error))
         else:
             self.counts.add(result.outcome.value)
 
 
-def _next(listed: Iterator[OrthancInstance]) -> OrthancInstance | None:
+def _next(listed: Iterator[OtherInstance]) -> OtherInstance | None:
     return next(listed, None)

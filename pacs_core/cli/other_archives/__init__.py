@@ -1,0 +1,5 @@
+"""What archives of other makers have, taken over: the way is the same, whoever has made them."""
+
+from pacs_core.cli.other_archives.source import OtherArchive, OtherArchiveError, OtherInstance
+
+__all__ = ["OtherArchive", "OtherArchiveError", "OtherInstance"]
