@@ -6,9 +6,11 @@ Import it in the module of the command, not in that of the hooks: it brings most
 
 from pacs_core.app import (
     Assembly,
+    FrameReader,
     OpenArchive,
     assemble,
     open_archive,
+    open_frames,
     open_sinks,
     open_transcoder,
     read_frame,
@@ -54,6 +56,7 @@ __all__ = [
     "DataOption",
     "Draft",
     "Format",
+    "FrameReader",
     "JsonOption",
     "MatchWriter",
     "OpenArchive",
@@ -68,6 +71,7 @@ __all__ = [
     "local_origin",
     "main",
     "open_archive",
+    "open_frames",
     "open_node",
     "open_session",
     "open_sinks",

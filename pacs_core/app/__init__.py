@@ -8,7 +8,7 @@ from pacs_core.app.archive import OpenArchive, open_archive
 from pacs_core.app.assembly import Assembly, assemble, assemble_file
 from pacs_core.app.examination import record_configuration_error
 from pacs_core.app.foundation import open_sinks
-from pacs_core.app.frames import read_frame
+from pacs_core.app.frames import FrameReader, open_frames, read_frame
 from pacs_core.app.lifespan import StartError
 from pacs_core.app.node import RunningNode, WorkerSlot, address, bind_dicom, dicom_urls, run_node
 from pacs_core.app.process import raise_file_limit, restrict_files
@@ -17,6 +17,7 @@ from pacs_core.app.transcoding import open_transcoder
 
 __all__ = [
     "Assembly",
+    "FrameReader",
     "OpenArchive",
     "RunningNode",
     "Sockets",
@@ -30,6 +31,7 @@ __all__ = [
     "describe_addresses",
     "dicom_urls",
     "open_archive",
+    "open_frames",
     "open_sinks",
     "open_transcoder",
     "raise_file_limit",

@@ -1,16 +1,19 @@
-"""A frame of a file, for plugins that show or export images."""
+"""Frames of files, for plugins that show, export or compare images."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
+from attrs import frozen
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.transcoding import open_transcoder
+from pacs_core.concurrency import closing
 from pacs_core.contracts import TranscodingError
-from pacs_core.dataset import MalformedDataset, NotPart10, scan_file
-from pacs_core.transcoding import StoredFrame, decode_frame
+from pacs_core.dataset import FileMeta, MalformedDataset, NotPart10, scan_file
+from pacs_core.transcoding import NodeTranscoder, StoredFrame, decode_frame, decode_frames
 
 _CHUNK = 1024 * 1024
 
@@ -33,13 +36,46 @@ async def read_frame(assembly: Assembly, path: Path, number: int = 1) -> StoredF
     OSError
         It cannot be read.
     """
-    try:
-        meta = (await anyio.to_thread.run_sync(scan_file, path, ())).meta
-    except (NotPart10, MalformedDataset) as error:
-        raise TranscodingError(f"not a DICOM file: {error}") from error
+    meta = await _read_meta(path)
     async with open_transcoder(assembly) as transcoder:
         chunks = _chunks(path, meta.dataset_offset)
         return await decode_frame(transcoder, meta.transfer_syntax_uid, chunks, number)
+
+
+@frozen
+class FrameReader:
+    """Decodes all frames of files; see `open_frames`."""
+
+    _transcoder: NodeTranscoder
+
+    async def read(self, path: Path) -> AsyncGenerator[StoredFrame, None]:
+        """Iterate over the frames of a DICOM file; raises as `read_frame`."""
+        meta = await _read_meta(path)
+        chunks = _chunks(path, meta.dataset_offset)
+        frames = decode_frames(self._transcoder, meta.transfer_syntax_uid, chunks)
+        async with closing(frames) as opened:
+            async for frame in opened:
+                yield frame
+
+
+@asynccontextmanager
+async def open_frames(assembly: Assembly) -> AsyncIterator[FrameReader]:
+    """Decode frames of several files, in processes that a broken file may crash.
+
+    Parameters
+    ----------
+    assembly : Assembly
+        See `read_frame`.
+    """
+    async with open_transcoder(assembly) as transcoder:
+        yield FrameReader(transcoder)
+
+
+async def _read_meta(path: Path) -> FileMeta:
+    try:
+        return (await anyio.to_thread.run_sync(scan_file, path, ())).meta
+    except (NotPart10, MalformedDataset) as error:
+        raise TranscodingError(f"not a DICOM file: {error}") from error
 
 
 async def _chunks(path: Path, offset: int) -> AsyncIterator[bytes]:

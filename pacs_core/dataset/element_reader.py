@@ -12,13 +12,14 @@ It puts up with the same oddities as `ElementWalk`: what has been stored can be 
 import struct
 import sys
 from collections.abc import Generator
+from itertools import chain
 from typing import BinaryIO, Final, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
 from pacs_core.dataset.byte_order import swap_words, word_size
 from pacs_core.dataset.charset import declare, with_default
-from pacs_core.dataset.data_elements import BulkData, DataElement, ElementSet
+from pacs_core.dataset.data_elements import BulkData, DataElement, ElementPath, ElementSet
 from pacs_core.dataset.errors import MalformedDataset
 from pacs_core.dataset.layout import (
     BULK_VRS,
@@ -131,9 +132,13 @@ class ElementReader:
         Read no further than the header of top-level Pixel Data.
     default_character_set : tuple of str
         Specific Character Set of what names none, or lies; empty for Latin-1.
+    with_offsets : bool
+        Note where each element begins.
 
     Attributes
     ----------
+    offsets : dict of ElementPath to int
+        Where the headers of elements begin, if that was asked for.
     pixel_data : PixelDataElement or None
         The header of top-level Pixel Data, Float or Double Float Pixel Data.
     pixel_data_offset : int
@@ -150,7 +155,10 @@ class ElementReader:
         limits: ReadLimits | None = None,
         until_pixel_data: bool = False,
         default_character_set: tuple[str, ...] = (),
+        with_offsets: bool = False,
     ) -> None:
+        self.offsets: dict[ElementPath, int] = {}
+        self._with_offsets = with_offsets
         self.pixel_data: PixelDataElement | None = None
         self.pixel_data_offset = 0
         self._limits = limits or ReadLimits()
@@ -243,7 +251,7 @@ class ElementReader:
         Most are: in little endian with their VR, short, wholly in the window, and without meaning
         for what follows. A generator for each of their steps would take twice as long.
         """
-        if not (top.layout.explicit and top.layout.little_endian):
+        if not (top.layout.explicit and top.layout.little_endian) or self._with_offsets:
             return False
         buffer, base, elements = self._buffer, self._base, top.elements
         unpack, plain, limits = top.layout.unpack_narrow, NARROW_CODES.get, self._limits
@@ -298,11 +306,17 @@ class ElementReader:
         self._count += 1
         if self._count > self._limits.elements:
             raise self._error_at(f"there are more than {self._limits.elements} elements")
+        if self._with_offsets:
+            self.offsets[self._path(tag)] = self.end
         # Group lengths are retired (PS3.5 §7.2), and untrue as soon as anything is edited.
         if length != UNDEFINED_LENGTH and (tag >> 16 in FOREIGN_GROUPS or not tag & 0xFFFF):
             self.end = start + length
             return
         yield from self._read_value(top, (tag, vr, start, length))
+
+    def _path(self, tag: int) -> ElementPath:
+        steps = ((each.tag, len(each.items)) for each in self._stack if each.items is not None)
+        return (*chain.from_iterable(steps), tag)
 
     def _read_value(self, top: _OpenSet, header: Header) -> Reading:
         tag, sent, start, length = header
@@ -372,7 +386,9 @@ class ElementReader:
         size = len(header) + len(value)
         # All of it is in memory already, so nothing within may be left out as too long.
         limits = evolve(self._limits, bulk=size, value=size, total=size)
-        within = ElementReader(IMPLICIT_VR_LITTLE_ENDIAN, size, limits=limits)
+        within = ElementReader(
+            IMPLICIT_VR_LITTLE_ENDIAN, size, limits=limits, with_offsets=self._with_offsets
+        )
         within._root.character_sets = top.character_sets
         try:
             found = _read(within, header + value).elements[tag]
@@ -382,6 +398,11 @@ class ElementReader:
         self._count += within._count
         if found.vr == "SQ":
             top.elements[tag] = found
+            # The value ends at the position; within it stands behind a header of its own.
+            moved, here = self.end - size, self._path(tag)[:-1]
+            for path, offset in within.offsets.items():
+                if len(path) > 1:
+                    self.offsets[(*here, *path)] = moved + offset
 
     def _open_delimited(self, top: _OpenSet, layout: Layout, header: Header, vr: str) -> Reading:
         tag, sent, start, _ = header

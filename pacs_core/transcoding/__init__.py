@@ -7,7 +7,7 @@ from pacs_core.transcoding.errors import (
     CodecTimeoutError,
 )
 from pacs_core.transcoding.files import FileConversion, convert_file, file_chunks
-from pacs_core.transcoding.frames import StoredFrame, decode_frame
+from pacs_core.transcoding.frames import StoredFrame, decode_frame, decode_frames
 from pacs_core.transcoding.images import image_in, scanned_image
 from pacs_core.transcoding.planner import Planner
 from pacs_core.transcoding.remedies import distributions_for
@@ -41,6 +41,7 @@ __all__ = [
     "codec_table",
     "convert_file",
     "decode_frame",
+    "decode_frames",
     "distributions_for",
     "file_chunks",
     "image_in",

@@ -1,6 +1,6 @@
-"""One frame of a dataset, decoded in a worker process."""
+"""Frames of a dataset, decoded in a worker process."""
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
 
 from attrs import evolve, frozen
 
@@ -24,7 +24,7 @@ from pacs_core.transcoding.workers.protocol import Job
 
 # Theory of operation
 #
-# One frame is wanted, and datasets are large, so reading stops at it, and the source is closed.
+# Mostly one frame is wanted, and datasets are large: reading stops at it, and the source is closed.
 # What precedes is walked over, since fragments do not tell which frame they belong to; only an
 # archive, which has the whole object at hand, jumps (`imaging.frame_ranges`).
 #
@@ -81,33 +81,72 @@ async def decode_frame(
     TranscodingError
         There is no such frame, or it cannot be decoded.
     """
+    async with closing(_decode(transcoder, transfer_syntax_uid, dataset, number)) as frames:
+        async for frame in frames:
+            return frame
+    raise TranscodingError(f"Pixel Data end before frame {number}")
+
+
+async def decode_frames(
+    transcoder: NodeTranscoder, transfer_syntax_uid: str, dataset: AsyncIterable[Buffer]
+) -> AsyncIterator[StoredFrame]:
+    """Iterate over the frames of an image, as `decode_frame` reads one.
+
+    Raises
+    ------
+    TranscodingError
+        It has fewer frames than it says, or one cannot be decoded.
+    """
+    async with closing(_decode(transcoder, transfer_syntax_uid, dataset, None)) as frames:
+        async for frame in frames:
+            yield frame
+
+
+async def _decode(
+    transcoder: NodeTranscoder, uid: str, dataset: AsyncIterable[Buffer], wanted: int | None
+) -> AsyncIterator[StoredFrame]:
     try:
-        async with closing(dataset) as chunks:
-            return await _frame(transcoder, transfer_syntax_uid, chunks, number)
+        async with (
+            closing(dataset) as chunks,
+            closing(_frames(transcoder, uid, chunks, wanted)) as frames,
+        ):
+            async for frame in frames:
+                yield frame
     except FAULTS as error:
         raise TranscodingError(str(error)) from error
 
 
-async def _frame(
-    transcoder: NodeTranscoder, uid: str, dataset: AsyncIterable[Buffer], number: int
-) -> StoredFrame:
+async def _frames(
+    transcoder: NodeTranscoder, uid: str, dataset: AsyncIterable[Buffer], wanted: int | None
+) -> AsyncIterator[StoredFrame]:
+    """Iterate over all frames, or the one that is wanted, as far as there are."""
     source = SourceDataset(uid, dataset)
     header = await source.header()
     if source.pixel_data is None or source.pixel_data.tag != _PIXEL_DATA:
         raise TranscodingError("the dataset has no Pixel Data (7FE0,0010)")
     attributes = parse_attributes(header, EXPLICIT_VR_LITTLE_ENDIAN, MAX_DEPTH, MAX_HEADER)
     image = image_of(attributes)
-    if not 1 <= number <= image.frames:
-        raise TranscodingError(f"there is no frame {number}: the image has {image.frames}")
+    if wanted is not None and not 1 <= wanted <= image.frames:
+        raise TranscodingError(f"there is no frame {wanted}: the image has {image.frames}")
     job = None if source.pixel_data.length is not None else _job(transcoder, uid, image)
-    frame = await _nth(source, image, header, number)
-    if job is None:
-        return StoredFrame(frame, native_format(image), number, attributes, header)
-    try:
-        decoded = await transcoder.workers.run(job, frame)
-    except CodecError as error:
-        raise TranscodingError(f"frame {number}: {error}") from error
-    return StoredFrame(bytes(decoded.data), decoded.format, number, attributes, header)
+    number = 0
+    async with closing(source.frames(image, header)) as frames:
+        async for frame in frames:
+            number += 1
+            if wanted not in {None, number}:
+                continue
+            data, form = frame, native_format(image)
+            if job is not None:
+                try:
+                    decoded = await transcoder.workers.run(job, frame)
+                except CodecError as error:
+                    raise TranscodingError(f"frame {number}: {error}") from error
+                data, form = bytes(decoded.data), decoded.format
+            yield StoredFrame(data, form, number, attributes, header)
+            if number == wanted:
+                return
+    if wanted is None and number < image.frames:
+        raise TranscodingError(f"Pixel Data end before frame {number + 1}")
 
 
 def _job(transcoder: NodeTranscoder, uid: str, image: Image) -> Job | None:
@@ -120,13 +159,3 @@ def _job(transcoder: NodeTranscoder, uid: str, image: Image) -> Job | None:
         raise TranscodingError(f"no installed codec decodes {short_name_of(uid)}{remedy(uid)}")
     form = evolve(image.format, planar_configuration=0)
     return Job(form, pickle_creator(decoder), low_bits=image.low_bits)
-
-
-async def _nth(source: SourceDataset, image: Image, header: bytes, number: int) -> bytes:
-    passed = 0
-    async with closing(source.frames(image, header)) as frames:
-        async for frame in frames:
-            passed += 1
-            if passed == number:
-                return frame
-    raise TranscodingError(f"Pixel Data end before frame {number}")

@@ -89,3 +89,36 @@ def test_diff_names_what_gdcmdiff_names(run, tmp_path, case):
     theirs = tags_of(gdcm("gdcmdiff", CT, other))
     # It shows Pixel Data as binary on both sides, whether they differ or not.
     assert theirs == named or (case == "pixels" and theirs <= named)
+
+
+@pytest.mark.parametrize("option", ["--raw", "--jpegls", "--rle", "--j2k"])
+@pytest.mark.parametrize("name", ["CT_small.dcm", "SC_rgb_rle_2frame.dcm"])
+def test_pixels_are_the_same_in_whatever_transfer_syntax(run, tmp_path, option, name):
+    """GDCM compresses without loss; PS3.5 §8: what is decoded counts, not how it was coded."""
+    gdcm("gdcmconv", option, FOLDER / name, tmp_path / "other.dcm")
+    found = {}
+    for flag in ([], ["--bytes"]):
+        out = run("diff", FOLDER / name, tmp_path / "other.dcm", "--json", *flag)[1]
+        found[bool(flag)] = {json.loads(line)["path"] for line in out.splitlines()}
+    assert "PixelData" not in found[False]
+    if dcmread(FOLDER / name).PixelData != dcmread(tmp_path / "other.dcm").PixelData:
+        assert "PixelData" in found[True]
+
+
+def test_pixels_that_were_lost_are_counted(run, tmp_path):
+    source = dcmread(CT)
+    pixels = bytearray(source.PixelData)
+    pixels[2000:2006] = b"\0\0\1\0\2\0"
+    source.PixelData = bytes(pixels)
+    source.save_as(tmp_path / "changed.dcm")
+    gdcm("gdcmconv", "--jpegls", tmp_path / "changed.dcm", tmp_path / "other.dcm")
+    code, out, err = run("diff", CT, tmp_path / "other.dcm")
+    assert (code, err) == (1, "")
+    assert "(frame 1: 3 of 16384 samples differ, by " in out
+    damaged = (tmp_path / "other.dcm").read_bytes()
+    at = damaged.index(b"\xff\xd8\xff\xf7")
+    (tmp_path / "damaged.dcm").write_bytes(damaged[:at] + bytes(400) + damaged[at + 400 :])
+    code, out, err = run("diff", CT, tmp_path / "damaged.dcm")
+    assert code == 1
+    assert "bytes differ, which cannot be decoded" in out
+    assert "damaged.dcm: frame 1" in err

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from pacs_core.api.file_commands import JobsOption, UsageError, complain, escape, map_files, walk
-from pacs_core.dataset import ElementSet, NotPart10, keyword_of, tag_of, vm_of
+from pacs_core.dataset import ElementPath, ElementSet, NotPart10, keyword_of, tag_of, vm_of
 from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.multiplicity import allows
 from pacs_tools.names import private_name, uid_name
@@ -30,6 +30,9 @@ _META: Final = {
 }
 """VR, and attribute of `FileMeta` (PS3.10 Table 7.1-1)."""
 
+_OFFSET: Final = 11
+"""Columns of an offset, and what parts it from the line."""
+
 _SHORT: Final = 128
 """Bytes of a value up to which its line is remembered: long ones are seldom repeated."""
 
@@ -42,6 +45,7 @@ def dump(
     tag: Annotated[list[str] | None, Parameter(negative=())] = None,
     depth: int = 100,
     full: Annotated[bool, Parameter(negative=())] = False,
+    offsets: Annotated[bool, Parameter(negative=())] = False,
     jobs: JobsOption = 0,
 ) -> int:
     """Print the elements of DICOM files.
@@ -62,6 +66,9 @@ def dump(
         How deeply to go into sequences; 0 for the top level only.
     full
         Print values to their end, however long they are.
+    offsets
+        Begin lines with the byte of the file at which the element begins; of a deflated dataset,
+        the byte of the inflated one.
     """
     try:
         pattern = re.compile(search, re.IGNORECASE) if search else None
@@ -69,7 +76,8 @@ def dump(
         raise UsageError(f"--search: no regular expression: {error}") from error
     wanted = frozenset(map(tag_of, tag or ()))
     width = 0 if full or not sys.stdout.isatty() else shutil.get_terminal_size().columns
-    lines = _Lines(wanted, pattern, width, style_for(), depth)
+    width = max(width - _OFFSET * offsets, 0)
+    lines = _Lines(wanted, pattern, width, style_for(), depth, offsets)
     files = list(walk(paths))
 
     def show(file: tuple[Path, bool]) -> bool:
@@ -98,9 +106,11 @@ class _Lines:
         width: int,
         style: Style,
         depth: int,
+        offsets: bool,
     ) -> None:
         self._wanted, self._pattern = wanted, pattern
         self._width, self._style, self._depth = width, style, depth
+        self._offsets = offsets
         self._remembered = lru_cache(maxsize=1 << 15)(self._line)
 
     def head(self, path: Path) -> str:
@@ -111,13 +121,13 @@ class _Lines:
         """Return the lines of a file, and what is wrong with it."""
         lines: list[str] = []
         try:
-            with open_dicom(path) as file:
+            with open_dicom(path, with_offsets=self._offsets) as file:
                 # Of what is found in a folder, what is no DICOM file may begin like a dataset.
                 if file.damage and not (named or file.has_meta):
                     return lines, ""
                 if file.has_meta:
                     self._add_meta(lines, file)
-                self._add(lines, file.elements, 0)
+                self._add(lines, file.elements, 0, file, ())
                 return lines, f"damaged: {file.damage}" if file.damage else ""
         except (NotPart10, OSError) as error:
             return [], explain(path, named, error)
@@ -128,12 +138,21 @@ class _Lines:
                 name = uid_name(value) if vr == "UI" else ""
                 shown = f"{value} = {name}" if name else value
                 if line := self._format(0, tag, vr, keyword_of(tag), shown):
-                    lines.append(line)
+                    lines.append(" " * _OFFSET * self._offsets + line)
 
-    def _add(self, lines: list[str], elements: ElementSet, level: int) -> None:
+    def _add(
+        self,
+        lines: list[str],
+        elements: ElementSet,
+        level: int,
+        file: DicomFile,
+        path: ElementPath,
+    ) -> None:
         # Nesting is limited by the reader, far below the depth of Python's calls.
         sets, creators = elements.character_sets, dict[int, str]()
         remembered, line_of, wanted = self._remembered, self._line, self._wanted
+        # What a bare line is preceded by is not remembered with it.
+        place = self._place if self._offsets else None
         for element in elements:
             tag, value, creator = element.tag, element.value, ""
             if tag & 0x1_0000:
@@ -149,14 +168,20 @@ class _Lines:
                     level, tag, element.vr, value, sets, creator
                 )
                 if line:
-                    lines.append(line)
+                    lines.append(line if place is None else place(file, (*path, tag)) + line)
                 continue
-            if line := line_of(level, tag, element.vr, value, sets, creator):
-                lines.append(line)
-            for number, item in enumerate(element.items if level < self._depth else (), 1):
-                if self._shows(tag, "", f"item {number}"):
-                    lines.append(self._style("dim", f"{'  ' * (level + 1)}> item {number}"))
-                self._add(lines, item, level + 1)
+            start = file.dataset_offset
+            if line := line_of(level, tag, element.vr, value, sets, creator, start):
+                lines.append(line if place is None else place(file, (*path, tag)) + line)
+            for number, item in enumerate(element.items if level < self._depth else ()):
+                if self._shows(tag, "", f"item {number + 1}"):
+                    shown = self._style("dim", f"{'  ' * (level + 1)}> item {number + 1}")
+                    lines.append(shown if place is None else " " * _OFFSET + shown)
+                self._add(lines, item, level + 1, file, (*path, tag, number))
+
+    def _place(self, file: DicomFile, path: ElementPath) -> str:
+        offset = file.offsets.get(path)
+        return f"{'' if offset is None else offset:>{_OFFSET - 1}} "
 
     def _line(
         self,
@@ -166,6 +191,7 @@ class _Lines:
         value: ElementValue,
         sets: tuple[str, ...],
         creator: str,
+        start: int = 0,
     ) -> str:
         if creator:
             name = private_name(creator, tag)
@@ -174,7 +200,7 @@ class _Lines:
         else:
             name = keyword_of(tag)
             name = "" if name == f"{tag:08X}" else name
-        shown, count = show_values(vr, value, sets)
+        shown, count = show_values(vr, value, sets, start)
         odd = count > 0 and vr != "SQ" and not allows(vm_of(tag), count)
         return self._format(level, tag, vr, name, shown, count, odd)
 

@@ -1,7 +1,7 @@
 """DICOM files as the tools read them: whole but for long values, and as far as they can be read."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final
@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from pacs_core.api.file_commands import CommandError
 from pacs_core.dataset import (
+    ElementPath,
     ElementReader,
     ElementSet,
     FileMeta,
@@ -51,6 +52,8 @@ class DicomFile:
         Bytes of the dataset, the inflated one if it is deflated.
     head : bytes
         What precedes the dataset: preamble and File Meta Information.
+    offsets : mapping of ElementPath to int
+        Where elements begin, in the file or the inflated dataset, if that was asked for.
     """
 
     path: Path
@@ -63,6 +66,12 @@ class DicomFile:
     head: bytes = field(repr=False)
     _dataset: BinaryIO = field(repr=False)
     _start: int = field(repr=False)
+    offsets: Mapping[ElementPath, int] = field(factory=dict, repr=False)
+
+    @property
+    def dataset_offset(self) -> int:
+        """Where the dataset begins: in the file, but 0 in one that had to be inflated."""
+        return self._start
 
     def read_bulk(self, offset: int, length: int) -> Iterator[bytes]:
         """Iterate over bytes of the dataset, the inflated one if it is deflated."""
@@ -78,7 +87,7 @@ class DicomFile:
         self._dataset.close()
 
 
-def open_dicom(path: Path, limits: ReadLimits = LIMITS) -> DicomFile:
+def open_dicom(path: Path, limits: ReadLimits = LIMITS, *, with_offsets: bool = False) -> DicomFile:
     """Read a DICOM file, or a bare dataset.
 
     Parameters
@@ -86,6 +95,8 @@ def open_dicom(path: Path, limits: ReadLimits = LIMITS) -> DicomFile:
     path : Path
     limits : ReadLimits
         What is longer is left where it is, as bulk data.
+    with_offsets : bool
+        Note where each element begins.
 
     Raises
     ------
@@ -96,7 +107,7 @@ def open_dicom(path: Path, limits: ReadLimits = LIMITS) -> DicomFile:
     """
     file = path.open("rb")
     try:
-        return _read(path, file, limits)
+        return _read(path, file, limits, with_offsets)
     except BaseException:
         file.close()
         raise
@@ -141,7 +152,7 @@ def explain(path: Path, named: bool, error: Exception) -> str:
     return str(error)
 
 
-def _read(path: Path, file: BinaryIO, limits: ReadLimits) -> DicomFile:
+def _read(path: Path, file: BinaryIO, limits: ReadLimits, with_offsets: bool) -> DicomFile:
     size = os.fstat(file.fileno()).st_size
     head = file.read(_HEAD)
     has_meta = begins_with_file_meta(head)
@@ -156,15 +167,28 @@ def _read(path: Path, file: BinaryIO, limits: ReadLimits) -> DicomFile:
         dataset, damage = _inflate(file)
         file.close()
         start, length = 0, dataset.tell()
-    reader = ElementReader(meta.transfer_syntax_uid, length, limits=limits)
+    reader = ElementReader(
+        meta.transfer_syntax_uid, length, limits=limits, with_offsets=with_offsets
+    )
     try:
         reader.read_file(dataset, start)
     except MalformedDataset as error:
         reader.give_up()
         damage = damage or f"{error.what} (at byte {start + error.offset})"
     preface = head[: meta.dataset_offset]
+    offsets = {path: start + offset for path, offset in reader.offsets.items()}
     return DicomFile(
-        path, size, meta, has_meta, reader.elements, damage, length, preface, dataset, start
+        path,
+        size,
+        meta,
+        has_meta,
+        reader.elements,
+        damage,
+        length,
+        preface,
+        dataset,
+        start,
+        offsets,
     )
 
 

@@ -17,12 +17,23 @@ def show_value(element: DataElement, within: ElementSet) -> str:
     return show_values(element.vr, element.value, within.character_sets)[0]
 
 
-def show_values(vr: str, value: ElementValue, character_sets: tuple[str, ...]) -> tuple[str, int]:
-    """Return a value in one line, and how many values it is (PS3.5 §6.4)."""
+def show_values(
+    vr: str, value: ElementValue, character_sets: tuple[str, ...], start: int = 0
+) -> tuple[str, int]:
+    """Return a value in one line, and how many values it is (PS3.5 §6.4).
+
+    Parameters
+    ----------
+    vr : str
+    value : bytes, tuple of ElementSet, or BulkData
+    character_sets : tuple of str
+    start : int
+        Where the dataset begins, from which bulk data are counted.
+    """
     if isinstance(value, BulkData):
         length = value.length
         size = "encapsulated" if length is None else f"{length} bytes"
-        return f"<{size} at byte {value.offset}>", 1
+        return f"<{size} at byte {start + value.offset}>", 1
     if isinstance(value, tuple):
         number = len(value)
         return f"{number} item{'' if number == 1 else 's'}", min(number, 1)
