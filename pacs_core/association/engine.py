@@ -24,7 +24,12 @@ from pacs_core.association.invoker import Invocation, Invoker
 from pacs_core.association.observation import begin_observation
 from pacs_core.association.performer import Feed, Performer, Serve, discard
 from pacs_core.association.read_control import ReadControl
-from pacs_core.association.sender import DatasetSource, MessageWriter, response_command
+from pacs_core.association.sender import (
+    DatasetSource,
+    MessageWriter,
+    request_command,
+    response_command,
+)
 from pacs_core.contracts import AssociationInfo, OperationObservers, Response
 from pacs_core.dataset import encode_dataset
 from pacs_core.dimse import (
@@ -338,14 +343,17 @@ class Engine:
         invocation = await self._invoker.begin(command.field, context_id)
         self._performer.wake()
         self._deadlines.clear("read")
-        command = evolve(command, message_id=invocation.message_id)
         if self._observers:
             invocation.observation = begin_observation(
-                self._observers, self.info, command, is_invoked_here=True
+                self._observers,
+                self.info,
+                evolve(command, message_id=invocation.message_id),
+                is_invoked_here=True,
             )
             dataset = invocation.observation.count(dataset)
         try:
-            await self.send(context_id, command, dataset)
+            request = request_command(command, invocation.message_id)
+            await self.send(context_id, request, dataset)
         except BaseException:
             self._invoker.withdraw(invocation)
             raise

@@ -5,11 +5,19 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import Final
 
 import anyio
+from attrs import evolve
 
 from pacs_core.association.channel import Channel
 from pacs_core.association.errors import AssociationAbortedError
 from pacs_core.contracts import Response
-from pacs_core.dimse import Command, CommandField, Status, encode_message, encode_status
+from pacs_core.dimse import (
+    Command,
+    CommandField,
+    Status,
+    encode_message,
+    encode_status,
+    encode_store,
+)
 from pacs_core.upper_layer import PresentationDataValue, fragment
 
 # Theory of operation
@@ -113,6 +121,13 @@ class MessageWriter:
             await self._channel.flush()
         except anyio.BrokenResourceError as error:
             raise AssociationAbortedError("the transport connection was lost") from error
+
+
+def request_command(request: Command, message_id: int) -> Command | bytes:
+    """Return the command set of a request under a message ID, encoded if that costs less."""
+    if request.field is CommandField.C_STORE_RQ:
+        return encode_store(request, message_id)
+    return evolve(request, message_id=message_id)
 
 
 def response_command(request: Command, response: Response, *, has_dataset: bool) -> Command | bytes:

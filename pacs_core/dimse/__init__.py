@@ -23,7 +23,7 @@ from pacs_core.dimse.errors import (
 from pacs_core.dimse.fields import LAYOUTS, CommandField, DatasetRule, FieldLayout, Priority
 from pacs_core.dimse.messages import encode_message
 from pacs_core.dimse.operations import InvokedOperations, RequestedOperations
-from pacs_core.dimse.repetition import CommandDecoder, encode_status
+from pacs_core.dimse.repetition import CommandDecoder, encode_status, encode_store
 from pacs_core.dimse.status import Status, StatusCategory, category, describe
 
 __all__ = [
@@ -55,5 +55,6 @@ __all__ = [
     "encode_command",
     "encode_message",
     "encode_status",
+    "encode_store",
     "is_valid_uid",
 ]

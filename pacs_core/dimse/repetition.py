@@ -7,8 +7,8 @@ from typing import Final
 from attrs import frozen
 
 from pacs_core.dimse.commands import Command, decode_command
-from pacs_core.dimse.fields import NO_DATASET, CommandField
-from pacs_core.dimse.values import decode_ui, encode_ui
+from pacs_core.dimse.fields import NO_DATASET, WITH_DATASET, CommandField
+from pacs_core.dimse.values import decode_ui, encode_ae, encode_ui, encode_us
 
 # Theory of operation
 #
@@ -18,39 +18,44 @@ from pacs_core.dimse.values import decode_ui, encode_ui
 # does not repeat, or is wrong, goes the long way, which also says what is wrong with it.
 #
 # Its response differs in the same two values, and in the status. A C-ECHO is the same without an
-# instance.
+# instance. Responses are repetitions for who has sent the requests, as long as all goes well.
 
 _HEADER: Final = Struct("<HHL")
-_REPEATED: Final = (CommandField.C_STORE_RQ, CommandField.C_ECHO_RQ)
-_MESSAGE_ID: Final = 0x0110
+_REQUESTS: Final = (CommandField.C_STORE_RQ, CommandField.C_ECHO_RQ)
+_RESPONSES: Final = (CommandField.C_STORE_RSP, CommandField.C_ECHO_RSP)
 _INSTANCE: Final = 0x1000
+
+
+def _repeats(command: Command) -> bool:
+    """Tell whether others are likely to differ in message ID and instance only."""
+    if command.field in _REQUESTS:
+        return bool(command.message_id)
+    return command.field in _RESPONSES and not (command.error_comment or command.offending_element)
 
 
 @frozen
 class _Pattern:
-    """A request, and its bytes without message ID and Affected SOP Instance UID."""
+    """A command set, and its bytes without message ID and Affected SOP Instance UID."""
 
-    request: Command
+    command: Command
     before: bytes
     between: bytes
     after: bytes
     size: int
 
     @classmethod
-    def of(cls, request: Command, data: bytes) -> "_Pattern | None":
+    def of(cls, command: Command, data: bytes) -> "_Pattern | None":
         places: dict[int, tuple[int, int]] = {}
         offset = 0
         while offset < len(data):
             _, number, length = _HEADER.unpack_from(data, offset)
             places[number] = (offset + 8, offset + 8 + length)
             offset += 8 + length
-        if not request.message_id or (_INSTANCE in places) != bool(
-            request.affected_sop_instance_uid
-        ):
+        if (_INSTANCE in places) != bool(command.affected_sop_instance_uid):
             return None
-        begin, end = places[_MESSAGE_ID]
+        begin, end = places[0x0120 if command.is_response else 0x0110]
         uid_begin, uid_end = places.get(_INSTANCE, (len(data), len(data)))
-        return cls(request, data[:begin], data[end:uid_begin], data[uid_end:], len(data))
+        return cls(command, data[:begin], data[end:uid_begin], data[uid_end:], len(data))
 
     def match(self, data: bytes) -> Command | None:
         """Return the command that `data` is, if it repeats this one."""
@@ -67,20 +72,28 @@ class _Pattern:
             uid = decode_ui(data[uid_begin:uid_end])
         except ValueError:
             return None
-        request = self.request
-        if (uid is None) != (request.affected_sop_instance_uid is None):
+        known = self.command
+        if (uid is None) != (known.affected_sop_instance_uid is None):
             return None
+        number = int.from_bytes(data[begin : begin + 2], "little")
+        if known.is_response:
+            return Command(
+                field=known.field,
+                message_id_being_responded_to=number,
+                affected_sop_class_uid=known.affected_sop_class_uid,
+                affected_sop_instance_uid=uid,
+                status=known.status,
+                has_dataset=known.has_dataset,
+            )
         return Command(
-            field=request.field,
-            message_id=int.from_bytes(data[begin : begin + 2], "little"),
-            affected_sop_class_uid=request.affected_sop_class_uid,
+            field=known.field,
+            message_id=number,
+            affected_sop_class_uid=known.affected_sop_class_uid,
             affected_sop_instance_uid=uid,
-            priority=request.priority,
-            move_originator_application_entity_title=(
-                request.move_originator_application_entity_title
-            ),
-            move_originator_message_id=request.move_originator_message_id,
-            has_dataset=request.has_dataset,
+            priority=known.priority,
+            move_originator_application_entity_title=known.move_originator_application_entity_title,
+            move_originator_message_id=known.move_originator_message_id,
+            has_dataset=known.has_dataset,
         )
 
 
@@ -98,7 +111,7 @@ class CommandDecoder:
             if command is not None:
                 return command
         command = decode_command(encoded)
-        if command.field in _REPEATED:
+        if _repeats(command):
             self._pattern = _Pattern.of(command, encoded)
         return command
 
@@ -108,9 +121,54 @@ _STATUS: Final = Struct("<HHLHHHLHHHLH")  # message ID being responded to, data 
 
 @lru_cache(maxsize=64)
 def _beginning(field: CommandField, sop_class_uid: str) -> bytes:
-    uid = encode_ui(sop_class_uid)
-    response = field.to_bytes(2, "little")
-    return b"".join([_HEADER.pack(0, 0x0002, len(uid)), uid, _HEADER.pack(0, 0x0100, 2), response])
+    return _element(0x0002, encode_ui(sop_class_uid)) + _element(
+        0x0100, field.to_bytes(2, "little")
+    )
+
+
+@lru_cache(maxsize=4)
+def _after_message_id(priority: int) -> bytes:
+    return _element(0x0700, encode_us(priority)) + _element(0x0800, encode_us(WITH_DATASET))
+
+
+@lru_cache(maxsize=64)
+def _move_originator(ae_title: str | None, message_id: int | None) -> bytes:
+    title = b"" if ae_title is None else _element(0x1030, encode_ae(ae_title))
+    return title + (b"" if message_id is None else _element(0x1031, encode_us(message_id)))
+
+
+def _element(number: int, value: bytes) -> bytes:
+    return _HEADER.pack(0, number, len(value)) + value
+
+
+def _with_group_length(body: bytes) -> bytes:
+    return _HEADER.pack(0, 0, 4) + len(body).to_bytes(4, "little") + body
+
+
+def encode_store(request: Command, message_id: int) -> bytes:
+    """Encode a C-STORE-RQ under a message ID (PS3.7 §9.3.1.1).
+
+    Raises
+    ------
+    ValueError
+        It names no valid SOP class and instance, or has another value that cannot be encoded.
+    """
+    priority = request.priority
+    if priority is None or not request.has_dataset:
+        raise ValueError("C-STORE-RQ needs priority and data set")
+    body = b"".join(
+        [
+            _beginning(request.field, request.affected_sop_class_uid or ""),
+            _element(0x0110, encode_us(message_id)),
+            _after_message_id(priority),
+            _element(_INSTANCE, encode_ui(request.affected_sop_instance_uid or "")),
+            _move_originator(
+                request.move_originator_application_entity_title,
+                request.move_originator_message_id,
+            ),
+        ]
+    )
+    return _with_group_length(body)
 
 
 def encode_status(request: Command, status: int) -> bytes:
@@ -128,8 +186,7 @@ def encode_status(request: Command, status: int) -> bytes:
         raise ValueError(f"no response to message {message_id} with status {status}")
     instance = b""
     if request.field is CommandField.C_STORE_RQ:
-        uid = encode_ui(request.affected_sop_instance_uid or "")
-        instance = _HEADER.pack(0, _INSTANCE, len(uid)) + uid
+        instance = _element(_INSTANCE, encode_ui(request.affected_sop_instance_uid or ""))
     body = b"".join(
         [
             _beginning(request.response_field, request.affected_sop_class_uid or ""),
@@ -137,4 +194,4 @@ def encode_status(request: Command, status: int) -> bytes:
             instance,
         ]
     )
-    return _HEADER.pack(0, 0, 4) + len(body).to_bytes(4, "little") + body
+    return _with_group_length(body)

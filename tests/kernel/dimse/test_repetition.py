@@ -1,5 +1,6 @@
 """Repetition: what is decoded and encoded by the short way is what the long way makes of it."""
 
+import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from pacs_core.dimse import (
     decode_command,
     encode_command,
     encode_status,
+    encode_store,
 )
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -38,11 +40,22 @@ echoes = st.builds(
     affected_sop_class_uid=st.just("1.2.840.10008.1.1"),
 )
 
+responses = st.builds(
+    Command,
+    field=st.sampled_from([CommandField.C_STORE_RSP, CommandField.C_ECHO_RSP]),
+    message_id_being_responded_to=st.integers(0, 65535),
+    affected_sop_class_uid=st.sampled_from([None, CT]),
+    affected_sop_instance_uid=st.none() | uids,
+    status=st.sampled_from([0x0000, 0x0000, 0xB000, 0xA700]),
+    error_comment=st.sampled_from([None, None, "disk full"]),
+    offending_element=st.sampled_from([(), (), (0x0000, 0x0002)]),
+)
+
 
 @st.composite
 def damaged(draw):
-    """Return an encoded request of which some bytes may be others, and the end may lack."""
-    encoded = bytearray(encode_command(draw(st.one_of(requests, echoes))))
+    """Return an encoded command set of which some bytes may be others, and the end may lack."""
+    encoded = bytearray(encode_command(draw(st.one_of(requests, echoes, responses))))
     for place in draw(st.lists(st.integers(0, len(encoded) - 1), max_size=2)):
         encoded[place] = draw(st.integers(0, 255))
     return bytes(encoded[: draw(st.sampled_from([None, -1, -2]))])
@@ -57,7 +70,7 @@ def meaning(decode, encoded):
 
 @given(
     st.lists(
-        st.one_of(requests.map(encode_command), echoes.map(encode_command), damaged()),
+        st.one_of(st.one_of(requests, echoes, responses).map(encode_command), damaged()),
         min_size=2,
         max_size=8,
     )
@@ -90,3 +103,50 @@ def test_a_status_alone_is_encoded_as_the_command_set_of_the_response(request, s
     )
 
     assert encode_status(request, status) == encode_command(response)
+
+
+@given(responses, st.integers(0, 65535), uids)
+def test_responses_repeat_likewise(response, message_id, uid):
+    decoder = CommandDecoder()
+    instance = response.affected_sop_instance_uid and uid
+    other = evolve(
+        response, message_id_being_responded_to=message_id, affected_sop_instance_uid=instance
+    )
+
+    for each in map(encode_command, (response, other)):
+        assert decoder.decode(each) == decode_command(each)
+
+
+@given(requests, st.integers(0, 65535))
+def test_a_request_is_encoded_as_by_the_long_way(request, message_id):
+    assert encode_store(request, message_id) == encode_command(
+        evolve(request, message_id=message_id)
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"affected_sop_class_uid": None},
+        {"affected_sop_instance_uid": None},
+        {"affected_sop_instance_uid": "1.2.x"},
+        {"priority": None},
+        {"priority": 65536},
+        {"has_dataset": False},
+        {"move_originator_application_entity_title": ""},
+        {"move_originator_message_id": -1},
+    ],
+)
+def test_a_request_that_cannot_be_encoded_is_refused_as_by_the_long_way(wrong):
+    request = Command(
+        field=CommandField.C_STORE_RQ,
+        message_id=1,
+        affected_sop_class_uid=CT,
+        affected_sop_instance_uid="1.2.3",
+        priority=0,
+        has_dataset=True,
+    )
+    assert encode_store(request, 1)
+    for encode in (encode_command, lambda each: encode_store(each, 1)):
+        with pytest.raises(ValueError):
+            encode(evolve(request, **wrong))
