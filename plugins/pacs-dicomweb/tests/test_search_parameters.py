@@ -188,3 +188,40 @@ def test_what_is_in_no_calendar_and_on_no_clock_is_refused(query):
 )
 def test_what_is_in_a_calendar_and_on_a_clock_is_taken(query):
     assert any(read(query).keys.values())
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SeriesNumber=x",
+        "SeriesNumber=1,2",
+        "SeriesNumber=1*",
+        "InstanceNumber=1.5",
+        "InstanceNumber=1\\x",
+        "SliceThickness=thin",
+        "Rows=0x200",
+        "RequestAttributesSequence.00280010=-",
+    ],
+)
+def test_what_is_no_number_is_refused_where_nothing_else_could_match(query):
+    """PS3.5 Table 6.2-1: it was taken for a number that no series has."""
+    with pytest.raises(InvalidParameterError, match="is no number"):
+        read(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SeriesNumber=3",
+        "SeriesNumber=%20-03%20",
+        "SeriesNumber=+3",
+        "SeriesNumber=*",
+        'SeriesNumber=""',
+        "InstanceNumber=1\\2",
+        "SliceThickness=2.50",
+        "SliceThickness=.5E-3",
+        "Rows=512",
+    ],
+)
+def test_numbers_are_taken_and_what_matches_any_or_none(query):
+    assert any(read(query).keys.values())

@@ -33,6 +33,15 @@ _MOMENTS: Final = {
     "TM": re.compile(r"([01][0-9]|2[0-4])(:?[0-5][0-9](:?([0-5][0-9]|60)(\.[0-9]{1,6})?)?)?"),
 }
 """Dates that are in a calendar, and times that a clock shows (PS3.5 Table 6.2-1)."""
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,20}")
+_DECIMAL: Final = re.compile(
+    r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,4})?"
+)
+_NUMBERS: Final = {
+    **dict.fromkeys(("IS", "SL", "SS", "SV", "UL", "US", "UV"), _INTEGER),
+    **dict.fromkeys(("DS", "FD", "FL"), _DECIMAL),
+}
+"""Numbers as they are written, by the VRs of numbers."""
 _TIMEZONE: Final = tag_of("TimezoneOffsetFromUTC")
 _OFFSET: Final = re.compile(r"[+-][0-9]{4}")
 
@@ -196,6 +205,7 @@ class _Reading:
         texts: tuple[Value, ...] = tuple(each for each in values if each)
         for each in values:
             _check_moment(last, each)
+            _check_number(last, each)
         within[last] = (*within.get(last, ()), *texts)
 
     def _warn(self, text: str) -> None:
@@ -233,6 +243,13 @@ def _check_moment(tag: int, text: str) -> None:
     for bound in map(str.strip, text.split("-")):
         if form and bound[:1].isdecimal() and not form.fullmatch(bound):
             raise InvalidParameterError(f"{keyword_of(tag)}: there is no {_shown(bound)}")
+
+
+def _check_number(tag: int, text: str) -> None:
+    """Refuse what no number could match; all and what is empty may be asked for (C.2.2.2.3, .7)."""
+    form, plain = _NUMBERS.get(vr_of(tag)), text.strip()
+    if form and plain.strip("*") not in ("", '""') and not form.fullmatch(plain):
+        raise InvalidParameterError(f"{keyword_of(tag)}: {_shown(plain)} is no number")
 
 
 def _shown(name: str) -> str:
