@@ -20,13 +20,16 @@ MOVE_AE = "SINK"
 # --- this project
 
 
-def _ours(durability: str, extra: Sequence[str] = (), *, journal: bool = False) -> Command:
+def _ours(durability: str, extra: Sequence[str] = (), *, journal: bool = True) -> Command:
+    """Return what starts a node; `journal` leaves it to the node whether it makes one."""
+
     def command(directory: Path, port: int, move_port: int) -> Sequence[str]:
         config = directory / "pacs.toml"
+        without = "" if journal else "journal = false\n"
         config.write_text(
             f'[node]\nport = {port}\ndata_directory = "{directory}"\n'
             "[network]\nmax_associations = 1000\n"
-            f'[archive]\ndurability = "{durability}"\njournal = {str(journal).lower()}\n'
+            f'[archive]\ndurability = "{durability}"\n{without}'
             '[log]\nlevel = "warning"\n'
             f'[peers.sink]\nae_title = "{MOVE_AE}"\nhost = "127.0.0.1"\n'
             f"port = {move_port or 104}\n"
@@ -260,7 +263,7 @@ _ORTHANC_SETTINGS = (
 
 
 def _this_project(
-    name: str, durability: str, settings: str, *extra: str, journal: bool = False
+    name: str, durability: str, settings: str, *extra: str, journal: bool = True
 ) -> Contestant:
     return Contestant(
         name,
@@ -273,6 +276,7 @@ def _this_project(
     )
 
 
+_JOURNAL = " (with its journal, once it has stored 64 small objects)"
 _SPOOL = 'spool = "spool"\nspool_grace = 0.0\n[stores.spool]\ntype = "filesystem"\n'
 
 
@@ -281,21 +285,27 @@ def _needs_postgresql() -> str:
 
 
 CONTESTANTS = (
-    _this_project("ours-commit", "commit", ""),
+    _this_project("ours-commit", "commit", _JOURNAL),
     _this_project("ours-none", "none", ""),
     _this_project("ours-behind", "write-behind", ""),
     _this_project("ours-2-workers", "none", ", --workers 2", "--workers", "2"),
-    _this_project("ours-commit-2-workers", "commit", ", --workers 2", "--workers", "2"),
-    _this_project("ours-journal", "commit", ", journal", journal=True),
+    _this_project("ours-commit-2-workers", "commit", f"{_JOURNAL}, --workers 2", "--workers", "2"),
+    _this_project("ours-no-journal", "commit", ", journal false", journal=False),
     _this_project(
-        "ours-journal-2-workers", "commit", ", journal, --workers 2", "--workers", "2", journal=True
+        "ours-no-journal-2-workers",
+        "commit",
+        ", journal false, --workers 2",
+        "--workers",
+        "2",
+        journal=False,
     ),
     Contestant(
         "ours-postgresql",
         durable=True,
         does=_SERVER | {"ours"},
         command=with_postgresql(_ours("commit"), _index_in_postgresql),
-        settings="as ours-commit, the index in PostgreSQL with its defaults (fsync on)",
+        settings="as ours-commit, the index in PostgreSQL with its defaults (fsync on), so that "
+        "there is no journal",
         missing=_needs_postgresql,
         called="PACS",
     ),
@@ -305,7 +315,8 @@ CONTESTANTS = (
             durable=True,
             does=frozenset({"store", "get", "ours"}),
             command=with_s3(_ours("commit"), more),
-            settings=f"as ours-commit, objects in S3 (moto, beside it, in memory){how}",
+            settings="as ours-commit, objects in S3 (moto, beside it, in memory), so that there is "
+            f"no journal{how}",
             missing=needs_module("moto", "flask"),
             called="PACS",
         )
