@@ -1,7 +1,9 @@
 """What is built is what is installed, and what is installed works without a checkout."""
 
+import json
 import shutil
 import tomllib
+import venv
 import zipfile
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from pacs_core.association import Proposal, connect
 from pacs_core.contracts import Peer
 from pacs_core.dataset import tag_of
 from pacs_core.testing.datasets import SampleStudy
+
+from .conftest import Environment
 
 # Building and installing takes longer where nothing is cached, or much else runs.
 pytestmark = [pytest.mark.anyio]
@@ -121,3 +125,26 @@ def test_without_store_and_index_the_node_says_how_to_get_them(environment):
     config = installed.directory / "pacs.toml"
     config.write_text('[archive]\nstore = "memory"\n')
     installed.run("pacs", "serve", "--config", config, code=2)
+
+
+@pytest.mark.long
+async def test_pip_installs_a_whole_archive_from_a_folder_of_wheels(wheel_folder, tmp_path):
+    """Neither workspace nor uv: a new environment, pip, and what is in the folder."""
+    directory = tmp_path / "environment"
+    venv.create(directory, with_pip=True)
+    installed = Environment(directory)
+    folder, constraints = ("--find-links", wheel_folder), ("--constraint", ROOT / "constraints.txt")
+    quiet = ("--quiet", "--disable-pip-version-check", "--no-compile")
+    installed.run("pip", "install", *quiet, *folder, *constraints, "pacs-core[archive]")
+    assert "No broken requirements found" in installed.run("pip", "check")
+    # What is there comes from the folder, and has no way back to a checkout.
+    listed = json.loads(installed.run("pip", "list", "--format", "json"))
+    names = {each["name"] for each in listed if each["name"].startswith("pacs-")}
+    assert {"pacs-core", "pacs-sop-storage", "pacs-index-sqlite", "pacs-store-filesystem"} <= names
+    assert not [each for each in listed if each.get("editable_project_location")]
+    study = SampleStudy()
+    with installed.serve("--port", 0, "--data", "data") as port:
+        assert "answered" in installed.run("pacs", "echo", f"PACS@127.0.0.1:{port}")
+        peer = Peer("PACS", "127.0.0.1", port)
+        await _store_find_and_get(peer, [study.make("CT") for _ in range(3)])
+    installed.run("pacs", "index", "verify", "--content", "--data", "data")
