@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from attrs import define, field, frozen
 
@@ -31,13 +31,26 @@ from pacs_core.plugins import (
 )
 from pacs_core.plugins.requirements import missing_extras, unmet_requirements
 
+_SPEEDUPS: Final = "how-to/speedups.md"
+_CONFIGURATION: Final = "how-to/troubleshooting.md#a-configuration-is-refused"
+_QUARANTINED: Final = "how-to/troubleshooting.md#a-plugin-is-quarantined"
+_PORT: Final = "how-to/troubleshooting.md#the-port-is-in-use"
+
 
 @frozen
 class Problem:
-    """Something that needs action, and which."""
+    """Something that needs action, and which.
+
+    Attributes
+    ----------
+    what, action : str
+    page : str
+        Page of the documentation, with its anchor, that says more; empty where none does.
+    """
 
     what: str
     action: str
+    page: str = ""
 
 
 @define
@@ -98,7 +111,9 @@ def diagnose(path: Path | None = None, found: Iterable[Any] | None = None) -> Di
     problems += _of_the_node(assembly)
     plugins = [_report(assembly, record, configs) for record in assembly.manager.records]
     if (walk := header_walk()).fault:
-        problems.append(Problem(str(walk), "install versions of both that fit, or uninstall it"))
+        problems.append(
+            Problem(str(walk), "install versions of both that fit, or uninstall it", _SPEEDUPS)
+        )
     return Diagnosis(plugins, problems, walk)
 
 
@@ -111,7 +126,7 @@ def _config(path: Path | None) -> tuple[Config, list[Problem]]:
 
 
 def _configuration(text: str) -> Problem:
-    return Problem(f"configuration: {text}", "correct the config file")
+    return Problem(f"configuration: {text}", "correct the config file", _CONFIGURATION)
 
 
 def _of_the_node(assembly: Assembly) -> list[Problem]:
@@ -124,7 +139,9 @@ def _of_the_node(assembly: Assembly) -> list[Problem]:
     try:
         assembly.manager.check_required()
     except PluginError as error:
-        problems.append(Problem(str(error), "repair or install them, or require them no longer"))
+        problems.append(
+            Problem(str(error), "repair or install them, or require them no longer", _QUARANTINED)
+        )
     missing = missing_parts(assembly)
     return problems + [Problem(each.what, each.remedy) for each in missing]
 
@@ -147,9 +164,9 @@ def _report(assembly: Assembly, record: PluginRecord, configs: PluginConfigs) ->
     if record.state is PluginState.LOADED:
         report.provides = list(_provided(assembly.registry, record))
         action = f"give it another port in [plugin.{record.name}], or end who has this one"
-        report.problems += [Problem(each, action) for each in taken_ports(assembly, record)]
+        report.problems += [Problem(each, action, _PORT) for each in taken_ports(assembly, record)]
     if record.state is PluginState.QUARANTINED:
-        report.problems.append(Problem(record.reason, remedy_for(record)))
+        report.problems.append(Problem(record.reason, remedy_for(record), _QUARANTINED))
     if record.state is PluginState.DISABLED:
         report.notes.append(record.reason)
     report.notes += [f"deprecated: {note}" for note in record.deprecated]

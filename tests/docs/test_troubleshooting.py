@@ -10,6 +10,9 @@ PAGE = ROOT / "docs" / "how-to" / "troubleshooting.md"
 LEVELS = {"warning", "error", "exception", "critical"}
 LOGGERS = {"logger", "_log", "log"}
 REFUSALS = {"StartError", "JournalError"}
+VERBS = "choose|convert|give|install|lay|make|move|name|pip|remux|replace|say|see|use"
+ASKS = re.compile(rf"[:;,] (?:{VERBS})\b")
+"""In what a command says as it fails: it asks for action."""
 PLACEHOLDER = re.compile(r"%[-#0]*\d*(?:\.\d+)?[sdrgfaoxX]")
 
 
@@ -34,7 +37,7 @@ def text_of(node, constants):
 
 
 def messages():
-    """Iterate over what is logged as warning or worse, and over why nodes do not start."""
+    """Iterate over what is logged as warning or worse, and why nodes and commands do not go on."""
     for path in sources():
         tree = ast.parse(path.read_text("utf-8"))
         assigned = (each for each in tree.body if isinstance(each, (ast.Assign, ast.AnnAssign)))
@@ -52,10 +55,13 @@ def messages():
                 and isinstance(called.value, ast.Name)
                 and called.value.id in LOGGERS
             )
-            if logs or (isinstance(called, ast.Name) and called.id in REFUSALS):
-                text = text_of(node.args[0], constants)
-                if re.search(r"[a-z]{2}", text):
-                    yield text
+            name = called.id if isinstance(called, ast.Name) else ""
+            if not (logs or name in {*REFUSALS, "CommandError"}):
+                continue
+            text = text_of(node.args[0], constants)
+            asks = ASKS.search(text) if name == "CommandError" else re.search(r"[a-z]{2}", text)
+            if asks:
+                yield text
 
 
 def texts():
@@ -78,3 +84,17 @@ def test_each_message_is_explained_and_none_that_is_there_no_more():
     assert sorted(said - set(found)) == [], "explain them in docs/how-to/troubleshooting.md"
     assert sorted(set(found) - said - set(texts())) == [], "nothing says so any more"
     assert len(found) == len(set(found))
+
+
+def test_the_doctor_points_to_what_there_is():
+    """Each page with its anchor, as headings make them."""
+    source = (ROOT / "pacs_core" / "app" / "doctor.py").read_text("utf-8")
+    pointers = re.findall(r'"(how-to/[\w-]+\.md)(?:#([\w-]+))?"', source)
+    assert len(pointers) > 3
+    for page, anchor in pointers:
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        headings = {
+            re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
+            for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        }
+        assert not anchor or anchor in headings, (page, anchor)

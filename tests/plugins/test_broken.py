@@ -241,6 +241,7 @@ def test_a_wrong_table_keeps_the_node_shut_and_the_doctor_names_it(pacs_process,
     assert result.returncode == 1
     assert "problem: plugin.configured.speed: expected a whole number" in result.stdout
     assert "what to do: correct the table [plugin.configured]" in result.stdout
+    assert "more: docs/how-to/troubleshooting.md#a-plugin-is-quarantined\n" in result.stdout
 
 
 def test_a_loop_that_only_waits_is_no_blocked_one(log_of):

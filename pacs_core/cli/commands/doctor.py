@@ -57,7 +57,7 @@ def _facts(diagnosis: Diagnosis) -> dict[str, object]:
 
 
 def _problem(problem: Problem) -> dict[str, str]:
-    return {"what": problem.what, "action": problem.action}
+    return {"what": problem.what, "action": problem.action, "page": problem.page}
 
 
 def _plugin(report: PluginReport) -> dict[str, object]:
@@ -112,3 +112,5 @@ def _plugin_lines(report: PluginReport) -> Iterator[str]:
 def _problem_lines(problem: Problem, indent: str) -> Iterator[str]:
     yield f"{indent}problem: {problem.what}"
     yield f"{indent}what to do: {problem.action}"
+    if problem.page:
+        yield f"{indent}more: docs/{problem.page}"
