@@ -16,6 +16,7 @@ keeps some on purpose may grow to what it keeps at the most.
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -79,15 +80,12 @@ class Resources:
     def of(cls, pid: int, data: Path, temporary: Path) -> "Resources":
         """Return what a process, with those it has started, holds now."""
         pids = family(pid)
-        passing = [
-            *temporary.rglob("*"),
-            *(path for path in (data / "objects").rglob("*") if path.suffix != ".dcm"),
-        ]
+        objects = [name for name in _files(data / "objects") if not name.endswith(".dcm")]
         return cls(
             len(pids),
             sum(len(_list(f"/proc/{each}/task")) for each in pids),
             private_memory(pid),
-            sum(path.is_file() for path in passing),
+            len([*objects, *_files(temporary)]),
             sum((_descriptors(each) for each in pids), Counter[str]()),
             sum(path.stat().st_size for path in data.glob("*.sqlite")),
         )
@@ -163,6 +161,12 @@ class Series:
             f"{median(each.descriptors.total() for each in part):.0f} descriptors"
             for part in parts
         )
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Yield the names of files below a folder, while others may go."""
+    for _, _, names in os.walk(folder):
+        yield from names
 
 
 def _size(value: "int | Counter[str]") -> int:
