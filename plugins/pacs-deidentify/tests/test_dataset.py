@@ -128,6 +128,16 @@ def test_dates_move_together() -> None:
     assert full.LongitudinalTemporalInformationModified == "UNMODIFIED"
 
 
+def test_dates_of_devices() -> None:
+    """They stay with the device, but move where others move: else they would tell by how much."""
+    given = make_instance(DateOfLastCalibration=["20230810", "20230817"])
+    kept = run(given, Option.RETAIN_DEVICE_IDENTITY)
+    assert kept.DateOfLastCalibration == ["20230810", "20230817"]  # the day of the study, too
+    both = run(given, Option.RETAIN_DEVICE_IDENTITY, Option.RETAIN_MODIFIED_DATES)
+    assert both.DateOfLastCalibration[1] == both.StudyDate != "20230817"
+    assert "DateOfLastCalibration" not in run(given)
+
+
 def test_each_patient_has_a_shift_of_his_own() -> None:
     shifts: dict[str, set[str]] = {}
     for number in range(20):

@@ -58,6 +58,7 @@ _CONTENT: Final = 0x0040_A730
 _OVERLAYS: Final = 0x6000_0000
 _AFTER_OVERLAYS: Final = 0x6100_0000
 _BIT_POSITION: Final = 0x0102
+_BINARY: Final = frozenset({"OB", "OW", "UN"})
 _RETAINING: Final = frozenset({None, Action.KEEP, Action.CLEAN})
 _UNREADABLE: Final = (
     AttributeError, IndexError, KeyError, LookupError, NotImplementedError, OverflowError,
@@ -223,7 +224,8 @@ class _Deidentification:
         if vr == "SQ":
             self._sequence(source, tag, where, mode, action, made)
             return
-        cleaner = None if action is Action.CLEAN else self._cleaner
+        # What is kept or cleaned may have what others have, too, unless it is binary.
+        cleaner = self._cleaner if action is None or vr in _BINARY else None
         if action in _RETAINING and not is_plausible(source, tag, vr, cleaner):
             self._report.changes.append((where, Action.REMOVE))
             self._report.warnings.append(f"{where} is not what it says; it is removed")
@@ -248,10 +250,12 @@ class _Deidentification:
         row = self._table.find(tag) or row_of_vr(tag, vr)
         if row is None:
             return None
-        chosen = {row.options[option] for option in options & row.options.keys()}
-        if "K" in chosen:
+        chosen = {option: row.options[option] for option in options & row.options.keys()}
+        moves = Option.RETAIN_MODIFIED_DATES in chosen and vr in {"DA", "DT"}
+        # A date that a device keeps would tell by how much the others have moved.
+        if "K" in chosen.values() and not moves:
             return Action.KEEP
-        if "C" in chosen and vr not in {"OB", "OW", "UN"}:
+        if "C" in chosen.values() and vr not in _BINARY:
             return Action.CLEAN
         return choose(row.basic, tag, parent, self._sop_class)
 

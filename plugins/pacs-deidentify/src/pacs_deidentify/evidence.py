@@ -34,8 +34,8 @@ from pacs_deidentify.tables import load_identifying
 
 RETAINED_GROUPS: Final = {
     Option.RETAIN_UIDS: frozenset({"uid", "device uid"}),
-    Option.RETAIN_FULL_DATES: frozenset({"date"}),
-    Option.RETAIN_DEVICE_IDENTITY: frozenset({"device", "device uid"}),
+    Option.RETAIN_FULL_DATES: frozenset({"date", "device date"}),
+    Option.RETAIN_DEVICE_IDENTITY: frozenset({"device", "device uid", "device date"}),
     Option.RETAIN_INSTITUTION_IDENTITY: frozenset({"institution"}),
 }
 """What options let stay (PS3.15 E.3.6, E.3.8, E.3.9, E.3.11)."""
@@ -43,6 +43,10 @@ RETAINED_GROUPS: Final = {
 _BY_VR: Final = {"PN": "person", "UI": "uid", "DA": "date", "DT": "date", "AE": "device"}
 _BIRTH: Final = frozenset({"PatientBirthDate", "PatientDeathDate"})
 _DEVICE_UIDS: Final = frozenset({"DeviceUID"})
+_DEVICE_DATES: Final = frozenset({
+    "BeamHoldTransitionDateTime", "CalibrationDate", "CalibrationDateTime", "DateOfLastCalibration",
+    "DateOfLastDetectorCalibration", "DateTimeOfLastCalibration",
+})  # fmt: skip
 _CODES: Final = frozenset({"CodeValue", "LongCodeValue", "URNCodeValue", "CodeMeaning"})
 _CODES_OF: Final = {
     "PersonIdentificationCodeSequence": "person",
@@ -50,6 +54,8 @@ _CODES_OF: Final = {
     "ScheduledStationNameCodeSequence": "device",
     "PerformedStationNameCodeSequence": "device",
 }
+_UIDS: Final = frozenset({"uid", "device uid"})
+_DATES: Final = frozenset({"date", "device date", "birth"})
 _KINDS_OF_DEVICES: Final = ("Modality", "Manufacturer", "ManufacturerModelName")
 _CONTACTS: Final = (
     re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
@@ -83,18 +89,18 @@ class Evidence:
         """Return all forms of all values but UIDs and dates."""
         found: set[str] = set()
         for group, values in self.groups.items():
-            for value in values if group not in {"uid", "device uid", "date", "birth"} else ():
+            for value in values if group not in _UIDS | _DATES else ():
                 found |= name_forms(value) if group == "person" else identifier_forms(value)
         return frozenset(found - _DUMMIES)
 
     def dates(self) -> frozenset[str]:
         """Return all forms of all dates."""
-        values = self.groups.get("date", set()) | self.groups.get("birth", set())
+        values = set[str]().union(*(self.groups.get(group, ()) for group in _DATES))
         return frozenset(form for value in values for form in date_forms(value))
 
     def uids(self) -> frozenset[str]:
         """Return all UIDs."""
-        return frozenset(self.groups.get("uid", set()) | self.groups.get("device uid", set()))
+        return frozenset[str]().union(*(self.groups.get(group, ()) for group in _UIDS))
 
 
 def gather_evidence(dataset: Dataset, options: Collection[Option]) -> Evidence:
@@ -108,6 +114,8 @@ def gather_evidence(dataset: Dataset, options: Collection[Option]) -> Evidence:
         What they retain does not count.
     """
     retained = frozenset[str]().union(*(RETAINED_GROUPS.get(each, ()) for each in options))
+    if Option.RETAIN_MODIFIED_DATES in options:
+        retained -= {"device date"}
     found, kept = Evidence(), set[str]()
     for group, where, texts in _walk(dataset, "", ""):
         if group in retained:
@@ -145,7 +153,7 @@ def _walk(dataset: Dataset, path: str, sequence: str) -> Iterator[tuple[str, str
             continue
         texts = tuple(text for text in texts if text)
         group = _group(tag, vr, sequence)
-        if group in {"uid", "device uid"}:
+        if group in _UIDS:
             texts = tuple(text for text in texts if not is_well_known(text))
         if group and texts:
             yield group, where, texts
@@ -177,6 +185,8 @@ def _group(tag: BaseTag, vr: str, sequence: str) -> str:
         return "birth"
     if keyword in _DEVICE_UIDS:
         return "device uid"
+    if keyword in _DEVICE_DATES:
+        return "device date"
     if vr == "UI" and keyword and not is_of_instance(tag):
         return ""
     return _BY_VR.get(vr) or load_identifying().get(keyword, "")

@@ -4,12 +4,12 @@ import re
 from typing import Final
 
 from pydicom.datadict import dictionary_VM
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.valuerep import VR
 
-from pacs_deidentify.text import TextCleaner
+from pacs_deidentify.attributes import values_of
+from pacs_deidentify.text import LONG, TextCleaner
 
 # Theory of operation
 #
@@ -18,6 +18,7 @@ from pacs_deidentify.text import TextCleaner
 # the header of each element has; numbers have no more values than the dictionary allows. What is
 # binary by nature cannot be judged so, and is searched for what is known to be identifying.
 
+_DELIMITER: Final = "\\"
 _CODES: Final = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
 _TEXTS: Final = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _NUMBERS: Final = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
@@ -37,17 +38,21 @@ def is_plausible(dataset: Dataset, tag: BaseTag, vr: str, cleaner: TextCleaner |
     vr : str
         Of the attribute.
     cleaner : TextCleaner or None
-        Knows what is identifying; None if that is taken out later.
+        Knows what is identifying; None if that is taken out later, or kept.
     """
     raw = dataset.get_item(tag)
-    if not isinstance(raw, RawDataElement) or not raw.value:
+    if not raw.value:
         return True
-    if raw.VR is not None and raw.VR not in VR.__members__:
+    if raw.VR is not None and raw.VR not in set(VR):
         return False
-    value, read = raw.value.rstrip(b"\0 "), raw.VR or vr
+    read = str(raw.VR or vr)
+    # Private elements are converted as they are read.
+    text = raw.value if isinstance(raw.value, bytes) else _DELIMITER.join(values_of(raw.value))
+    value = (text if isinstance(text, bytes) else text.encode()).rstrip(b"\0 ")
     if read in _TEXTS:
         return not _NOT_TEXT.search(value)
-    if cleaner and tag not in _PIXELS and cleaner.holds(value):
+    # What is unknown may be a sequence that nobody has looked into.
+    if cleaner and tag not in _PIXELS and cleaner.holds(value, 1 if read == "UN" else LONG):
         return False
     if cleaner and read == "CS" and cleaner.names(value):
         return False

@@ -10,7 +10,9 @@ from pacs_deidentify.tables import load_code_words
 MARK: Final = "***"
 """Stands where something was taken out. No identifier is shorter, so that text never grows."""
 
-_LONG: Final = 6
+LONG: Final = 6
+"""Characters of an identifier that is in a large binary value by no chance."""
+
 _MONTH: Final = (
     r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz]|f[eé]v|avr|juin|juil|ao[uû]t)"
     r"[a-zéû]{0,7}\.?"
@@ -80,11 +82,11 @@ class TextCleaner:
         self._replace_uid = replace_uid
         self._patterns = (*_PRECISE, *_CAUTIOUS, *patterns)
 
-    def holds(self, data: bytes) -> bool:
-        """Whether bytes have a long identifier in them; short ones are in any large value."""
+    def holds(self, data: bytes, least: int) -> bool:
+        """Whether bytes have an identifier of some length in them."""
         texts = (data.decode("latin-1"), data.decode("utf-8", "replace"))
         found = (match for text in texts if self._known for match in self._known.finditer(text))
-        return any(len(match[0]) >= _LONG for match in found)
+        return any(len(match[0]) >= least for match in found)
 
     def names(self, code: bytes) -> bool:
         """Whether a code string is somebody's name, or part of it, and no word of the standard."""

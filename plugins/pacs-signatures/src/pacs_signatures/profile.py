@@ -14,9 +14,9 @@ class Profile(StrEnum):
     AUTHORIZATION = "authorization"
     """C.3: what a technician or physician has looked at and approves of."""
     SR = "sr"
-    """C.4, C.5: a structured report, or Key Object Selection."""
+    """C.4: a structured report, or Key Object Selection."""
     SR_VERIFICATION = "sr-verification"
-    """C.4, C.5: one whose Verification Flag is VERIFIED."""
+    """C.4: one whose Verification Flag is VERIFIED."""
 
 
 _TITLES: Final = {

@@ -1,0 +1,152 @@
+"""What users of other programs have reported, tried on ours."""
+
+from io import BytesIO
+
+import pytest
+from pacs_deidentify.files import deidentify_file
+from pacs_deidentify.leaks import find_leaks
+from pacs_deidentify.options import Option
+from pacs_deidentify.profile import Profile
+from pacs_deidentify.pseudonyms import Pseudonyms
+from pydicom import dcmread
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+
+from .samples import CT, SERIES, STUDY, make_instance
+
+KEY = Pseudonyms(b"0123456789abcdef")
+IMPLICIT, RLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
+
+
+def run(dataset: Dataset, *options: Option, **more) -> Dataset:
+    """De-identify as a file, prove it, and read what was made."""
+    source, target = BytesIO(), BytesIO()
+    implicit = dataset.file_meta.TransferSyntaxUID == IMPLICIT
+    dataset.save_as(source, implicit_vr=implicit, little_endian=True, enforce_file_format=True)
+    profile = Profile(pseudonyms=KEY, options=frozenset(options), **more)
+    report = deidentify_file(BytesIO(source.getvalue()), profile, lambda made: target)
+    found = find_leaks(BytesIO(target.getvalue()), report.evidence, dates_move=profile.moves_dates)
+    assert found.leaks == ()
+    return dcmread(BytesIO(target.getvalue()))
+
+
+def item(**more: object) -> Dataset:
+    made = Dataset()
+    for keyword, value in more.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def test_uids_of_items_are_not_those_of_the_dataset() -> None:
+    """pydicom/deid #153 and #277: those of related series took the place of the dataset's own."""
+    related = [item(StudyInstanceUID=f"{STUDY}.8", SeriesInstanceUID=f"{SERIES}.{n}") for n in "12"]
+    made = run(make_instance(RelatedSeriesSequence=related))
+    assert (made.StudyInstanceUID, made.SeriesInstanceUID) == (KEY.uid(STUDY), KEY.uid(SERIES))
+    found = [(each.StudyInstanceUID, each.SeriesInstanceUID) for each in made.RelatedSeriesSequence]
+    assert found == [(KEY.uid(f"{STUDY}.8"), KEY.uid(f"{SERIES}.{n}")) for n in "12"]
+
+
+def test_private_blocks_in_functional_groups() -> None:
+    """dcm4che #392: more than one block in the items of a multi-frame image ended it."""
+    groups = []
+    for number in range(20):
+        group = item(FrameContentSequence=[item(FrameAcquisitionNumber=number)])
+        for creator in ("ACME 1", "ACME 2", "ACME 3"):
+            group.private_block(0x0029, creator, create=True).add_new(1, "LO", "Ruiz^Marisol")
+            group.private_block(0x2005, creator, create=True).add_new(1, "LO", "Ruiz^Marisol")
+        groups.append(group)
+    made = run(make_instance(PerFrameFunctionalGroupsSequence=groups))
+    for number, group in enumerate(made.PerFrameFunctionalGroupsSequence):
+        assert [each.keyword for each in group] == ["FrameContentSequence"]
+        assert group.FrameContentSequence[0].FrameAcquisitionNumber == number
+
+
+def test_sequences_that_go_as_a_whole() -> None:
+    """dcm4che #1313 and fo-dicom #610: these stayed, for they are sequences."""
+    made = run(
+        make_instance(
+            InstitutionalDepartmentTypeCodeSequence=[item(CodeValue="1", CodeMeaning="Radiology")],
+            OriginalAttributesSequence=[
+                item(ModifiedAttributesSequence=[item(PatientName="Ruiz^Marisol")])
+            ],
+        )
+    )
+    assert "InstitutionalDepartmentTypeCodeSequence" not in made
+    assert "OriginalAttributesSequence" not in made
+
+
+def test_a_retired_sop_class() -> None:
+    """nroduit/karnak #138: what depends on the Type was left as it was for a retired class."""
+    retired = "1.2.840.10008.5.1.4.1.1.3"
+    dataset = make_instance(SOPClassUID=retired, ContentDate="20230817", ContentTime="1015")
+    dataset.file_meta.MediaStorageSOPClassUID = retired
+    made = run(dataset)
+    assert "20230817" not in str(made.ContentDate)
+    assert made.ContentTime != "1015"
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DT")
+@pytest.mark.parametrize(
+    ("given", "moved"),
+    [
+        ("20201201093456+1100", "093456+1100"),
+        ("20201201093456.123456+1100", "093456.123456+1100"),
+        ("20201201093456.1234567891", "093456.1234567891"),
+        ("202012", ""),
+        ("20201301", ""),
+        ("99999999999999999999", ""),
+        ("unknown", ""),
+    ],
+)
+def test_dates_and_times_in_unusual_forms(given: str, moved: str) -> None:
+    """pymedphys #1246, openradx/adit #286, SmiServices #1561: offsets, digits, and no dates."""
+    dataset = make_instance(StudyDate="20201201")
+    dataset[0x0008002A] = DataElement(0x0008002A, "DT", given, validation_mode=IGNORE)
+    made = run(dataset, Option.RETAIN_MODIFIED_DATES)
+    text = str(made.get("AcquisitionDateTime", ""))
+    assert text == (f"{made.StudyDate}{moved}" if moved else text)
+    assert given[:6] not in text
+
+
+def test_a_fragment_that_has_the_end_of_pixels_in_it() -> None:
+    """blairconrad/dicognito #96: pixels were cut where the bytes of a delimiter stood."""
+    dataset = make_instance()
+    dataset.file_meta.TransferSyntaxUID = RLE
+    fragment = b"12\xfe\xff\xdd\xe0\0\0\0\x0034\xfe\xff\x00\xe0\1\0\0\x0056"
+    dataset.PixelData = encapsulate([fragment])
+    dataset["PixelData"].is_undefined_length = True
+    before = dataset.PixelData
+    assert run(dataset).PixelData == before
+
+
+def test_private_attributes_of_implicit_files() -> None:
+    """dicognito #118 and fo-dicom #771: other VRs than known ones, and sequences, ended it."""
+    dataset = make_instance()
+    dataset.file_meta.TransferSyntaxUID = IMPLICIT
+    mitra = dataset.private_block(0x0031, "MITRA LINKED ATTRIBUTES 1.0", create=True)
+    mitra.add_new(0x20, "LO", "MRN-77120")
+    nested = dataset.private_block(0x0011, "ACME SEQ", create=True)
+    # It is UN for who reads it, and not looked into: what has a name in it goes.
+    nested.add_new(1, "SQ", [item(PatientName="Ruiz^Marisol", KVP="120")])
+    nested.add_new(2, "SQ", [item(PatientComments="for Ruiz", KVP="120")])
+    nested.add_new(3, "SQ", [item(KVP="120")])
+    made = run(
+        dataset, Option.RETAIN_SAFE_PRIVATE,
+        safe_private=frozenset({
+            ("ACME SEQ", 0x11, 1), ("ACME SEQ", 0x11, 2), ("ACME SEQ", 0x11, 3),
+            ("MITRA LINKED ATTRIBUTES 1.0", 0x31, 0x20),
+        }),
+    )  # fmt: skip
+    assert "MRN-77120" not in str(made)
+    block = made.private_block(0x0011, "ACME SEQ")
+    assert [number for number in (1, 2, 3) if number in block] == [3]
+
+
+def test_codes_of_the_options() -> None:
+    """dcm4che #967: Retain Safe Private had another's code (PS3.16 CID 7050)."""
+    made = run(make_instance(), Option.RETAIN_SAFE_PRIVATE)
+    codes = [each.CodeValue for each in made.DeidentificationMethodCodeSequence]
+    assert codes == ["113100", "113111"]
+    assert made.SOPClassUID == CT
