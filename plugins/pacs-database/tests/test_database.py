@@ -296,3 +296,27 @@ async def test_what_is_announced_is_heard_once_it_is_committed(database: Databas
         with anyio.fail_after(60):
             await listener.wait(1e6)
         assert len(await rows(database, "SELECT * FROM counts")) == 1
+
+
+async def test_a_name_is_held_by_one_at_a_time(database: Database) -> None:
+    """Who waits gives up when it is cancelled; other names, and transactions, do not wait."""
+    order: list[str] = []
+
+    async def hold(name: str) -> None:
+        async with database.hold("test_turn"):
+            order.append(name)
+            await anyio.sleep(0.05)
+            order.append(name)
+
+    async with anyio.create_task_group() as tasks, database.hold("test_turn"):
+        tasks.start_soon(hold, "a")
+        tasks.start_soon(hold, "b")
+        with anyio.move_on_after(0.2) as scope:
+            await hold("c")
+        assert scope.cancelled_caught
+        async with database.hold("test_other"), database.begin():
+            assert order == []
+    assert order in (["a", "a", "b", "b"], ["b", "b", "a", "a"])
+    with pytest.raises(ValueError, match="cannot be held"):
+        async with database.hold("../x"):
+            pass

@@ -213,6 +213,55 @@ def test_what_is_no_order_is_refused(segments):
         orders(*segments)
 
 
+def test_msh_18_is_found_by_the_delimiters_that_the_message_declares():
+    """MSH-1 and MSH-2 may be any; repetitions, components and escapes are those."""
+    content = (
+        "MSH#*!?%#H*1.2%x*ISO#HOSPITAL#PACS#RIS#20261128##ADT*A08*ADT_A01#7*~8#P#2.5.1"
+        "######8859/1!UNICODE UTF-8\rPID#1##4711***A##Müller*Jörg ?T? Söhne!Möller\r"
+    ).encode("latin-1")
+    read = read_message(content)
+    assert read.get("PID", 5) == "Müller"
+    assert read.get("PID", 5, component=2) == "Jörg % Söhne"
+    assert read.get("PID", 5, repetition=2) == "Möller"
+    answer = read_message(acknowledge(content, "5", application=""))
+    assert answer.kind == "ACK^A08"
+    assert answer.get("MSH", 5) == "H"
+    assert answer.get("MSH", 5, component=2, part=2) == "x"
+    assert [answer.get("MSA", 2, component=n) for n in (1, 2)] == ["7", "~8"]
+    # Without a character for repetitions all of MSH-18 is its name.
+    with pytest.raises(MessageError, match="8859/1~X"):
+        read_message(b"MSH|^|A|B|C|D|||ADT^A08|1|P|2.5.1||||||8859/1~X\rPID|1||1\r")
+
+
+@pytest.mark.parametrize(
+    ("charset", "codec", "name"),
+    [
+        ("SHIFT_JIS", "shift_jis", "倒円病院"),
+        ("ISO IR14", "shift_jis", "倒円病院"),
+        ("GB 18030-2000", "gb18030", "億倊医院"),
+        ("BIG-5", "big5", "咽吘醫院"),
+        ("ISO IR87", "iso2022_jp", "山田病院"),
+    ],
+)
+def test_characters_whose_bytes_are_delimiters_do_not_hide_msh_18(charset, codec, name):
+    """In Shift-JIS and others the second byte of a character may be that of a delimiter."""
+    content = message("PID|1||4711||王", charset=charset).replace("|HIS|", f"|{name}|")
+    raw = content.encode(codec)
+    if codec != "iso2022_jp":
+        assert raw.count(b"|") > content.count("|")
+    read = read_message(raw)
+    assert read.sender == f"{name}|HOSPITAL"
+    assert read.get("PID", 5) == "王"
+    answer = read_message(acknowledge(raw, "5", application=""))
+    assert answer.get("MSH", 5) == name
+    assert answer.get("MSA", 2) == "1"
+
+
+def test_utf_16_is_refused_since_mllp_cannot_carry_it():
+    with pytest.raises(MessageError, match="'UNICODE UTF-16' in MSH-18 is not supported"):
+        read_message(message("PID|1||1", charset="UNICODE UTF-16").encode())
+
+
 @pytest.mark.parametrize(
     ("charset", "codec"),
     [

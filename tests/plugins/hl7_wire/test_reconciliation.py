@@ -1,9 +1,13 @@
 """Patients reconciled (IHE RAD TF-1 6), as every door shows them."""
 
 import json
+import threading
 
+import anyio
+import anyio.to_thread
 import pytest
 from pacs_hl7.database_messages import DatabaseMessages
+from pacs_hl7.reconciling import Reconciler
 
 from pacs_core.api.commands import main
 
@@ -179,3 +183,65 @@ def test_what_was_done_before_a_crash_is_known_when_the_message_comes_again(
     assert main(["hl7", "undo", number, *serve.config]) == 0
     assert "taken back" in capsys.readouterr().out
     assert main(["hl7", "undo", number, *serve.config]) == 1
+
+
+def test_the_same_control_id_with_other_content_is_another_message(serve, destination, capsys):
+    """MSH-10 is to be unique; a sender that counts anew each day would lose what it sends."""
+    uid = "1.2.826.0.1.17.31"
+
+    def update(name):
+        return message("ADT^A08", "1", f"PID|1||S1^^^HOSPITAL||{name}")
+
+    with serve() as node, Site(node, destination) as site, Sender(port_of(node)) as his:
+        site.store(image(1, "S1", uid))
+        for name in ("One^Jane", "Two^Jane"):
+            assert his.send(update(name)) == [("AA", "1")]
+            assert {str(each.PatientName) for each in site.get(uid)} == {name}
+        # The first of them once more is a repetition, whatever has come since.
+        assert his.send(update("One^Jane")) == [("AA", "1")]
+        assert {str(each.PatientName) for each in site.get(uid)} == {"Two^Jane"}
+    capsys.readouterr()
+    assert main(["hl7", "list", "--patient", "S1", *serve.config]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 2
+
+
+@pytest.mark.parametrize("command", ["replay", "undo"])
+def test_who_replays_or_undoes_a_message_waits_for_the_one_that_is_heeded(
+    serve, destination, monkeypatch, capsys, command
+):
+    """By a command, in another process than the listener: neither overtakes the other."""
+    uid, patient = f"1.2.826.0.1.17.4{len(command)}", f"T-{command}"
+    entered, go_on = threading.Event(), threading.Event()
+    follow = Reconciler.follow
+
+    async def wait(self, update):
+        if self.comment.endswith("LATER"):
+            entered.set()
+            await anyio.to_thread.run_sync(go_on.wait)
+        await follow(self, update)
+
+    def update(control_id, name):
+        return message("ADT^A08", f"{command}{control_id}", f"PID|1||{patient}^^^HOSPITAL||{name}")
+
+    monkeypatch.setattr(Reconciler, "follow", wait)
+    with serve() as node, Site(node, destination) as site, Sender(port_of(node)) as his:
+        site.store(image(1, patient, uid))
+        assert his.send(update("FIRST", "First^Jane"))[0][0] == "AA"
+        assert main(["hl7", "list", "--patient", patient, *serve.config]) == 0
+        number = capsys.readouterr().out.splitlines()[1].split()[0]
+        his.write(framed(update("LATER", "Later^Jane")))
+        assert entered.wait(60)
+        codes = []
+        words = ["hl7", command, number, *serve.config]
+        thread = threading.Thread(target=lambda: codes.append(main(words)))
+        thread.start()
+        thread.join(3.0)
+        assert thread.is_alive()
+        assert {str(each.PatientName) for each in site.get(uid)} == {"First^Jane"}
+        go_on.set()
+        assert his.answers(1) == [("AA", f"{command}LATER")]
+        thread.join(60)
+        assert codes == [0]
+        # What was undone was beneath: what came later stays.
+        last = "First^Jane" if command == "replay" else "Later^Jane"
+        assert {str(each.PatientName) for each in site.get(uid)} == {last}

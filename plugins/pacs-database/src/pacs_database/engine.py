@@ -23,11 +23,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
+from zlib import crc32
 
 import anyio
 from sqlalchemy import URL, Connection, event, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from pacs_core.api.files import try_lock
 from pacs_database.announcing import LocalListener, PostgresListener
 from pacs_database.interface import Database, Listener
 from pacs_database.sqlite_connection import SqliteConnection
@@ -35,6 +37,8 @@ from pacs_database.sqlite_connection import SqliteConnection
 WAIT = 30.0
 """Seconds that a writer waits for another before it gives up."""
 
+_LOOK = 0.02
+"""Seconds between looks whether a name that another process holds is free."""
 _PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON")
 _ANNOUNCED = "announced"  # channels, while a transaction of SQLite lasts
 _IMMEDIATE = "begin_immediate"  # execution option of a connection that is going to write
@@ -107,6 +111,28 @@ class EngineDatabase(Database):
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         async with self._take(options) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncIterator[None]:
+        """Hold a name: a lock of the server, or of a file beside that of SQLite."""
+        if not name.isidentifier():
+            raise ValueError(f"{name!r} cannot be held: use letters, digits and _ only")
+        if self.dialect == "postgresql":
+            async with self._take({}) as connection, connection.begin():
+                key = crc32(f"pacs-database {name}".encode())
+                # Of two numbers, so that it is none of those of migrations.
+                await connection.execute(
+                    select(func.pg_advisory_xact_lock(key >> 16, key & 0xFFFF))
+                )
+                yield
+            return
+        descriptor = os.open(f"{self._url.database}.{name}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            while not try_lock(descriptor):  # noqa: ASYNC110 another process lets go of it
+                await anyio.sleep(_LOOK)
+            yield
+        finally:
+            os.close(descriptor)
 
     @property
     def stamp(self) -> object | None:

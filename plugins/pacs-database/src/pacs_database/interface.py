@@ -77,6 +77,20 @@ class Database(Component):
     def connect(self) -> "AbstractAsyncContextManager[AsyncConnection]":
         """Read, in one consistent view, without keeping any writer waiting."""
 
+    @abstractmethod
+    def hold(self, name: str) -> "AbstractAsyncContextManager[None]":
+        """Be the only one who holds a name, for an ``async with`` block; wait for whoever does.
+
+        Among all tasks and processes that use the database, on all nodes that share it. It is let
+        go of when the process ends, however that ends. Who holds it may use the database
+        meanwhile; with PostgreSQL it costs a connection.
+
+        Parameters
+        ----------
+        name : str
+            Begin it with the name of the plugin. An identifier.
+        """
+
     @property
     def stamp(self) -> object | None:
         """What is another whenever somebody has written, in any process; None if nobody can tell.

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from pacs_hl7.messages import Fault, MessageError
+from pacs_hl7.messages import Fault, MessageError, read_header
 
 _ERRORS: Final = {
     Fault.SEGMENT_SEQUENCE: "Segment sequence error",
@@ -33,6 +33,13 @@ def escape(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
+def _translation(delimiters: str) -> dict[int, str]:
+    """Return how a value with these delimiters is one with the usual ones."""
+    table = dict(_ESCAPES)
+    table.update({ord(one): usual for one, usual in zip(delimiters[1:], "^~\\&", strict=False)})
+    return table
+
+
 class Code(StrEnum):
     """Acknowledgment code (HL7 table 0008)."""
 
@@ -59,26 +66,26 @@ def acknowledge(
     error : MessageError, optional
         What is wrong.
     """
-    header = (
-        content.lstrip(b"\r\n").split(b"\r", 1)[0].split(b"\n", 1)[0].decode("utf-8", "replace")
-    )
-    fields = header.split(header[3:4]) if header.startswith("MSH") and len(header) > 3 else []
-    fields += [""] * (18 - len(fields))
-    # MSH-1 is the separator itself: MSH-n is at n - 1.
-    sender, receiver = fields[2:4], fields[4:6]
-    trigger = [*fields[8].split("^"), "", ""][1]
+    header = read_header(content)
+    ours = _translation(header.delimiters)
+
+    def told(number: int) -> str:
+        return header.get(number).translate(ours)
+
+    sender, receiver = [told(3), told(4)], [told(5), told(6)]
+    trigger = [*told(9).split("^"), "", ""][1]
     kind = f"ACK^{trigger}^ACK" if trigger else "ACK"
-    version = fields[11].split("^")[0] or "2.5.1"
+    version = told(12).split("^")[0] or "2.5.1"
     moment = datetime.now().astimezone().strftime("%Y%m%d%H%M%S%z")
     own = receiver if receiver[0] else [application, receiver[1]]
     code = Code.ACCEPT
     if error is not None:
         code = Code.REJECT if error.is_rejected else Code.ERROR
     said = "" if error is None else escape(str(error)[:200])
-    identity = [moment, "", kind, number, fields[10] or "P", version]
+    identity = [moment, "", kind, number, told(11) or "P", version]
     segments = [
         ["MSH", r"^~\&", *own, *sender, *identity, "", "", "", "", "", "UNICODE UTF-8"],
-        ["MSA", code, fields[9], said],
+        ["MSA", code, told(10), said],
     ]
     if error is not None:
         condition = f"{error.fault}^{_ERRORS[error.fault]}^HL70357"

@@ -21,7 +21,7 @@ from pacs_core.contracts import (
     PluginAuditKind,
 )
 from pacs_hl7.interface import KeptMessage
-from pacs_hl7.messages import header_of
+from pacs_hl7.messages import read_header
 from pacs_hl7.orders import ORDERS
 
 _PATIENT: Final = AuditCode("110110", "DCM", "Patient Record")
@@ -83,11 +83,10 @@ def make_event(
 
 
 def _participants(content: bytes, origin: Origin) -> tuple[Participant, ...]:
-    header = header_of(content)
-    fields = [each.decode("latin-1")[:200] for each in header.split(header[3:4] or b"|")[2:6]]
-    if len(fields) < 4:
+    header = read_header(content)
+    if len(header.fields) < 6:
         return ()
-    sending, sends_from, receiving, receives_at = fields
+    sending, sends_from, receiving, receives_at = (header.get(n)[:200] for n in range(3, 7))
     return (
         Participant(
             f"{sends_from}|{sending}", ParticipantRole.SOURCE, is_requestor=True, host=origin.host

@@ -23,7 +23,6 @@ from pacs_core.api.tls import make_context
 from pacs_core.contracts import CapabilityDescriptor, CorrectionError, Node, PatientRecords
 from pacs_hl7.config import Hl7Config, Hl7Peer
 from pacs_hl7.handling import Handler
-from pacs_hl7.handling import replay as heed_again
 from pacs_hl7.interface import (
     KeptMessage,
     Messages,
@@ -103,10 +102,10 @@ def replay(number: int, /, *, config: ConfigOption = None) -> None:
 
     async def run() -> None:
         async with _open(assembly) as node:
-            kept = await _find(node, number)
-            handler = Handler(node, settings)
+            await _find(node, number)
+            origin = local_origin(node.settings.ae_title)
             try:
-                kept = await heed_again(handler, kept, local_origin(node.settings.ae_title))
+                kept = await Handler(node, settings).replay(number, origin)
             except MessageError as error:
                 raise CommandError(str(error)) from error
             say(f"{kept.state}: {kept.result or 'nothing to do'}")
@@ -131,10 +130,10 @@ def undo(number: int, /, *, config: ConfigOption = None) -> None:
 
     async def run() -> None:
         async with _open(assembly) as node:
-            kept = await _find(node, number)
+            await _find(node, number)
             try:
                 origin = local_origin(node.settings.ae_title)
-                kept = await Handler(node, settings).undo(kept, origin)
+                kept = await Handler(node, settings).undo(number, origin)
             except (MessageError, CorrectionError) as error:
                 raise CommandError(str(error)) from error
             say(f"{kept.state}: {kept.result}")

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from hashlib import sha256
 from typing import Any, Final
 
 from attrs import define
 from pacs_database.api import Database
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 
 from pacs_hl7.effects import effects_from_json, effects_to_json
 from pacs_hl7.interface import ConflictKind, KeptMessage, Messages, MessageState
@@ -32,6 +33,10 @@ class DatabaseMessages(Messages):
     async def start(self) -> None:
         """Make the table what this version expects."""
         await self.database.migrate("hl7", "pacs_hl7.revisions")
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for whoever heeds a message."""
+        return self.database.hold("hl7_turn")
 
     async def keep(
         self, content: bytes, *, sender: str, control_id: str, kind: str, patient: str
@@ -59,6 +64,17 @@ class DatabaseMessages(Messages):
                 added = insert(MESSAGES).values(values).returning(*MESSAGES.c)
                 known = (await connection.execute(added)).one()
             return _message(known)
+
+    async def namesakes(self, message: KeptMessage) -> int:
+        """Count them; the index of control IDs is asked."""
+        same = [
+            MESSAGES.c.control_id == message.control_id,
+            MESSAGES.c.sender == message.sender,
+            MESSAGES.c.number != message.number,
+        ]
+        async with self.database.connect() as connection:
+            statement = select(func.count()).select_from(MESSAGES).where(*same)
+            return int((await connection.execute(statement)).scalar_one())
 
     async def note(self, message: KeptMessage) -> None:
         """Say what became of a message."""

@@ -5,10 +5,13 @@ Theory of operation
 A message is durable before anything is done with it, and what became of it is before the sender
 hears. Who is killed in between was not answered, and is sent the message again: it is found under
 its control ID, and what had been done by then changes nothing a second time. One that was answered
-is answered the same.
+is answered the same. A control ID is to be unique (MSH-10), but some senders count anew each day: a
+message with other content is another, and heeded, for the answer to the one before would say that
+it was.
 
 Messages are heeded one after the other, in the order in which they were kept: two about one patient
-never overtake each other, whatever connections they came on.
+never overtake each other, whatever connections they came on. Whoever replays or undoes one, by a
+command and so in another process, waits for its turn as well, and looks then at what it has become.
 """
 
 import logging
@@ -68,7 +71,8 @@ class Handler:
         except MessageError as error:
             kept = await self._messages.keep(content, sender="", control_id="", kind="", patient="")
             return await self._fail(kept, error, origin, Work())
-        async with self._turn:
+        # The first lock is fair, which the other need not be.
+        async with self._turn, self._messages.turn():
             kept = await self._messages.keep(
                 content,
                 sender=message.sender,
@@ -79,9 +83,29 @@ class Handler:
             if kept.answer:
                 logger.info("message %s of %s came again", kept.control_id, kept.sender)
                 return kept.answer
-            return await self.heed(kept, message, origin)
+            if message.control_id and await self._messages.namesakes(kept):
+                logger.warning(
+                    "message %s of %s is another than came with this control ID before; it is "
+                    "heeded as message %d: have the sender number its messages",
+                    kept.control_id, kept.sender, kept.number,
+                )  # fmt: skip
+            return await self._heed_kept(kept, message, origin)
 
-    async def heed(self, kept: KeptMessage, message: Message, origin: Origin) -> bytes:
+    async def replay(self, number: int, origin: Origin) -> KeptMessage:
+        """Heed a message once more, and return it as it is then.
+
+        Raises
+        ------
+        KeyError, MessageError
+            There is none; it cannot be read.
+        """
+        async with self._turn, self._messages.turn():
+            kept = await self._messages.find(number)
+            message = read_message(kept.content, self.config.character_set)
+            await self._heed_kept(kept, message, origin)
+            return await self._messages.find(number)
+
+    async def _heed_kept(self, kept: KeptMessage, message: Message, origin: Origin) -> bytes:
         """Do what a message asks for, and return the acknowledgment."""
         work = Work()
         kept = evolve(kept, conflict=None)
@@ -110,14 +134,18 @@ class Handler:
         await self._messages.note(kept)
         return kept.answer
 
-    async def undo(self, kept: KeptMessage, origin: Origin) -> KeptMessage:
+    async def undo(self, number: int, origin: Origin) -> KeptMessage:
         """Take back what a message has done.
 
         Raises
         ------
-        MessageError
-            It has done nothing that could be taken back.
+        KeyError, MessageError
+            There is none; it has done nothing that could be taken back.
         """
+        async with self._turn, self._messages.turn():
+            return await self._take_back(await self._messages.find(number), origin)
+
+    async def _take_back(self, kept: KeptMessage, origin: Origin) -> KeptMessage:
         if not kept.effects:
             text = f"message {kept.number} has done nothing that could be taken back"
             raise MessageError(text, Fault.UNKNOWN_KEY)
@@ -197,17 +225,3 @@ class Handler:
     ) -> None:
         event = make_event(kept, kind or kind_of(kept.kind), outcome, result, origin)
         await self.node.audit.record(event)
-
-
-async def replay(handler: Handler, kept: KeptMessage, origin: Origin) -> KeptMessage:
-    """Heed a message once more, and return it as it is then.
-
-    Raises
-    ------
-    MessageError
-        It cannot be read.
-    """
-    messages = handler.node.find(Messages)
-    message = read_message(kept.content, handler.config.character_set)
-    await handler.heed(kept, message, origin)
-    return await messages.find(kept.number)

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Final
 
@@ -104,6 +105,13 @@ class Messages(Component):
     """Keeps messages."""
 
     @abstractmethod
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Be the only one who heeds messages, or takes back what they did; for a block.
+
+        Among all processes that share the messages: commands, and nodes.
+        """
+
+    @abstractmethod
     async def keep(
         self, content: bytes, *, sender: str, control_id: str, kind: str, patient: str
     ) -> KeptMessage:
@@ -112,6 +120,10 @@ class Messages(Component):
         The same are those of one sender with the same control ID and the same content: senders
         repeat what they were not answered.
         """
+
+    @abstractmethod
+    async def namesakes(self, message: KeptMessage) -> int:
+        """Return how many other messages of the sender have the control ID of one."""
 
     @abstractmethod
     async def note(self, message: KeptMessage) -> None:

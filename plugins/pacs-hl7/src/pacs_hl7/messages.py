@@ -1,7 +1,9 @@
 """HL7 version 2 messages, read by the `hl7` library (HL7 V2.x chapter 2).
 
-Delimiters come from MSH-1 and MSH-2, and the character set from MSH-18. What cannot be read is
-refused with the code of HL7 table 0357 that says why.
+Delimiters come from MSH-1 and MSH-2, and the character set from MSH-18, which is in that character
+set itself: some have delimiters as second bytes of characters, so that what is before MSH-18 can be
+counted only by who knows them. What cannot be read is refused with the code of HL7 table 0357 that
+says why.
 """
 
 import re
@@ -21,12 +23,16 @@ _CHARACTER_SETS: Final = {
     "SHIFT_JIS": "shift_jis",
     "UNICODE": "utf-8",
     "UNICODE UTF-8": "utf-8",
-    "UNICODE UTF-16": "utf-16",
     "GB 18030-2000": "gb18030",
     "KS X 1001": "euc_kr",
     "BIG-5": "big5",
 }
-"""HL7 table 0211, and what some systems write instead, as Python's codecs."""
+"""HL7 table 0211, and what some systems write instead, as Python's codecs.
+
+Not UTF-16, in which MLLP's own bytes would be parts of characters.
+"""
+_OF_TWO_BYTES: Final = ("shift_jis", "iso2022_jp", "gb18030", "big5", "euc_kr")
+"""Those whose characters may have a delimiter for a byte."""
 
 
 class Fault(StrEnum):
@@ -200,9 +206,56 @@ def _segments_end(content: bytes) -> bytes:
     return content.replace(b"\n", b"\r")
 
 
-def header_of(content: bytes) -> bytes:
-    """Return the first segment of a message, whatever its segments end with."""
-    return content.lstrip(b"\r\n").split(b"\r", 1)[0].split(b"\n", 1)[0]
+@frozen
+class Header:
+    """The MSH segment of a message, which may be broken otherwise.
+
+    Attributes
+    ----------
+    fields : tuple of str
+        As they are; empty if the message does not begin with that segment.
+    """
+
+    fields: tuple[str, ...]
+
+    def get(self, number: int) -> str:
+        """Return a field, MSH-1 being the separator; empty if it is absent."""
+        return self.fields[number - 1] if 0 < number <= len(self.fields) else ""
+
+    @property
+    def delimiters(self) -> str:
+        """Of fields, components, repetitions, escapes and subcomponents; "" for what is none."""
+        return self.get(1) + self.get(2)[:4]
+
+    @property
+    def character_set(self) -> str:
+        """The first of MSH-18, as HL7 table 0211 has it."""
+        repetition = self.delimiters[2:3]
+        named = self.get(18)
+        return (named.split(repetition)[0] if repetition else named).strip().upper()
+
+
+def read_header(content: bytes) -> Header:
+    """Return the header of a message, however broken that is."""
+    line = content.lstrip(b"\r\n").split(b"\r", 1)[0].split(b"\n", 1)[0]
+    if not line.startswith(b"MSH") or len(line) < 4:
+        return Header(())
+    for codec in _OF_TWO_BYTES:
+        try:
+            header = _split_header(line.decode(codec))
+        except UnicodeDecodeError:
+            continue
+        if _CHARACTER_SETS.get(header.character_set) == codec:
+            return header
+    known = _split_header(line.decode("latin-1"))
+    codec = _CHARACTER_SETS.get(known.character_set) or "utf-8"
+    return _split_header(line.decode(codec, "replace"))
+
+
+def _split_header(line: str) -> Header:
+    separator = line[3]
+    # What separates is MSH-1, and the first thing behind the name of the segment.
+    return Header((separator, *line[4:].split(separator)))
 
 
 def split_messages(content: bytes) -> Iterator[bytes]:
@@ -231,12 +284,11 @@ def read_message(content: bytes, default: str = "utf-8") -> Message:
     ------
     MessageError
     """
-    header = header_of(content)
-    if not header.startswith(b"MSH") or len(header) < 9:
+    header = read_header(content)
+    if len(header.delimiters) < 2:
         raise MessageError("the message does not begin with an MSH segment", Fault.SEGMENT_SEQUENCE)
-    fields = header.split(header[3:4])
-    named = fields[17].split(b"~")[0].decode("ascii", "replace") if len(fields) > 17 else ""
-    codec = _CHARACTER_SETS.get(named.strip().upper())
+    named = header.character_set
+    codec = _CHARACTER_SETS.get(named)
     if codec is None:
         raise MessageError(
             f"character set {named[:40]!r} in MSH-18 is not supported", Fault.DATA_TYPE
