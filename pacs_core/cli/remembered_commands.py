@@ -1,4 +1,4 @@
-"""The commands of plugins, as they were listed before: for the help, without importing plugins."""
+"""What was found out of all commands before: for help and completion, without importing plugins."""
 
 import json
 import os
@@ -16,8 +16,8 @@ from cyclopts import App
 # Theory of operation
 #
 # Which commands there are, and what each does in a line, is known when every plugin is imported:
-# a second, for what `pacs --help` prints. So it is kept in a file of the user, beside all that it
-# depends on, and used as long as that is the same:
+# a second, for what `pacs --help` prints, and more for a script of completion. So it is kept in a
+# file of the user, beside all that it depends on, and used as long as that is the same:
 #
 #   distributions   the name and time of each folder of metadata on the path: what was installed,
 #                   upgraded or removed
@@ -59,24 +59,26 @@ class RememberedCommands:
             parent.command(App(name=words[-1], help=text))
 
 
-class CommandMemory:
-    """A file of the user with the commands that plugins of this environment have.
+class Memory:
+    """A file of the user with what follows from the plugins of this environment.
 
     Parameters
     ----------
+    what : str
+        Name of what is kept.
     arguments : list of str
         The command line, which may name the configuration.
     """
 
-    def __init__(self, arguments: list[str]) -> None:
+    def __init__(self, what: str, arguments: list[str]) -> None:
         folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         name = sha256(sys.prefix.encode()).hexdigest()[:16]
-        self._path = Path(folder, _FOLDER, f"commands-{name}.json")
+        self._path = Path(folder, _FOLDER, f"{what}-{name}.json")
         configs = (config_option(arguments), os.environ.get("PACS_CONFIG"), "pacs.toml")
         self._state = _digest_state([Path(each) for each in configs if each])
 
-    def recall(self) -> RememberedCommands | None:
-        """Return the commands; None if they may be others by now."""
+    def recall(self) -> Any:
+        """Return what was kept; None if it may be something else by now."""
         try:
             with self._path.open("rb") as file:
                 if os.fstat(file.fileno()).st_uid != os.geteuid():
@@ -85,14 +87,50 @@ class CommandMemory:
             changed = any(_time_of(path) != time for path, time in kept["modules"].items())
             if changed or kept["state"] != self._state:
                 return None
-            return RememberedCommands(
-                tuple((tuple(map(str, words)), str(text)) for words, text in kept["commands"])
-            )
+            return kept["value"]
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
 
+    def keep(self, value: object) -> None:
+        """Keep what JSON can express, found out with all plugins that there are imported.
+
+        Where that cannot be done, it is found out again.
+        """
+        kept = {"state": self._state, "modules": dict(_own_modules()), "value": value}
+        draft = self._path.with_name(f".{token_hex(8)}.part")
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                draft.write_text(json.dumps(kept), encoding="utf-8")
+                draft.replace(self._path)
+            finally:
+                draft.unlink(missing_ok=True)
+
+
+class CommandMemory:
+    """The commands that plugins of this environment have.
+
+    Parameters
+    ----------
+    arguments : list of str
+        The command line.
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        self._memory = Memory("commands", arguments)
+
+    def recall(self) -> RememberedCommands | None:
+        """Return the commands; None if they may be others by now."""
+        try:
+            rows = self._memory.recall()
+            return rows and RememberedCommands(
+                tuple((tuple(map(str, words)), str(text)) for words, text in rows)
+            )
+        except (ValueError, TypeError):
+            return None
+
     def keep(self, app: App, commands: frozenset[str], groups: frozenset[str]) -> None:
-        """Keep what plugins have added; where that cannot be done, it is found out again.
+        """Keep what plugins have added.
 
         Parameters
         ----------
@@ -104,20 +142,13 @@ class CommandMemory:
         from pacs_core.cli.manual import describe
         from pacs_core.cli.whole_application import iterate_commands
 
-        rows = [
-            (words, describe(each).partition("\n\n")[0])
-            for words, each in iterate_commands(app, without=commands)
-            if " ".join(words) not in groups
-        ]
-        kept = {"state": self._state, "modules": dict(_own_modules()), "commands": rows}
-        draft = self._path.with_name(f".{token_hex(8)}.part")
-        with suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                draft.write_text(json.dumps(kept), encoding="utf-8")
-                draft.replace(self._path)
-            finally:
-                draft.unlink(missing_ok=True)
+        self._memory.keep(
+            [
+                (words, describe(each).partition("\n\n")[0])
+                for words, each in iterate_commands(app, without=commands)
+                if " ".join(words) not in groups
+            ]
+        )
 
 
 def config_option(arguments: list[str]) -> Path | None:

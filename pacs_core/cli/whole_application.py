@@ -11,10 +11,15 @@ from pacs_core.cli.file_commands import list_file_commands
 
 def build_whole_app() -> App:
     """Return the application with the commands of the kernel, of plugins, and those for files."""
+    return build_whole_app_checked()[0]
+
+
+def build_whole_app_checked() -> tuple[App, bool]:
+    """Return that, and whether nothing was wrong with a plugin."""
     app = build_app()
-    add_contributed(app, None, frozenset(KERNEL_COMMANDS), frozenset(GROUPS))
-    list_file_commands(app, {name.partition(" ")[0] for name in KERNEL_COMMANDS})
-    return app
+    all_well = add_contributed(app, None, frozenset(KERNEL_COMMANDS), frozenset(GROUPS))
+    all_well &= list_file_commands(app, {name.partition(" ")[0] for name in KERNEL_COMMANDS})
+    return app, all_well
 
 
 def iterate_commands(

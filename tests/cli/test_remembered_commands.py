@@ -79,9 +79,20 @@ def test_the_help_is_the_same_without_plugins(run: Runner, tmp_path: Path) -> No
         assert not found.asked, line
     (file,) = (tmp_path / "cache" / "pacs").iterdir()
     kept = json.loads(file.read_text())
-    for spoilt in ([], {**kept, "state": "other", "commands": [[["greet"], "Greet nobody."]]}):
+    for spoilt in ([], {**kept, "state": "other", "value": [[["greet"], "Greet nobody."]]}):
         file.write_text(json.dumps(spoilt))
         assert run("--help") == first
+
+
+def test_a_script_of_completion_is_the_same_without_plugins(run: Runner, tmp_path: Path) -> None:
+    first, second = run("completion", "bash"), run("completion", "bash")
+    assert (first.asked, second.asked) == (True, False)
+    assert second.out == first.out
+    assert "greet" in first.out
+    (tmp_path / "site" / "greeter_of_cli_tests.py").write_text(GREETER.replace('"greet"', '"bow"'))
+    third = run("completion", "bash")
+    assert third.asked
+    assert "bow" in third.out
 
 
 def test_what_changes_is_seen(run: Runner, tmp_path: Path) -> None:

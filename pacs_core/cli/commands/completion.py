@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pacs_core.cli.whole_application import build_whole_app
+from pacs_core.cli.remembered_commands import Memory
 
 
 def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
@@ -16,4 +16,14 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
     shell
         Which one is to load it.
     """
-    print(build_whole_app().generate_completion(prog_name="pacs", shell=shell))
+    memory = Memory(f"completion-{shell}", [])
+    script = memory.recall()
+    if not isinstance(script, str):
+        # It imports every plugin, for the options of its commands.
+        from pacs_core.cli.whole_application import build_whole_app_checked
+
+        app, all_well = build_whole_app_checked()
+        script = app.generate_completion(prog_name="pacs", shell=shell)
+        if all_well:
+            memory.keep(script)
+    print(script)

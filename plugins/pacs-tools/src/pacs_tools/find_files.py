@@ -35,8 +35,13 @@ def find_files(
         Paths only, a line each, for scripts; or the attributes of the keys as well.
     """
     # They bring the query model, which the other tools do not wait for.
-    from pacs_core.api.commands import WRITERS, parse_keys
-    from pacs_core.contracts import InvalidKeyError, KeyMatching, matches
+    from pacs_core.api.file_queries import (
+        WRITERS,
+        InvalidKeyError,
+        KeyMatching,
+        matches,
+        parse_keys,
+    )
 
     keys = parse_keys(key or ())
     try:
