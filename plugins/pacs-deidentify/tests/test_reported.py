@@ -3,16 +3,20 @@
 from io import BytesIO
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pacs_deidentify.codestreams import blank_comments
 from pacs_deidentify.files import deidentify_file
 from pacs_deidentify.leaks import find_leaks
 from pacs_deidentify.options import Option
 from pacs_deidentify.profile import Profile
 from pacs_deidentify.pseudonyms import Pseudonyms
+from PIL import Image
 from pydicom import dcmread
 from pydicom.config import IGNORE
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 
 from .samples import CT, SERIES, STUDY, make_instance
 
@@ -119,6 +123,39 @@ def test_a_fragment_that_has_the_end_of_pixels_in_it() -> None:
     dataset["PixelData"].is_undefined_length = True
     before = dataset.PixelData
     assert run(dataset).PixelData == before
+
+
+@pytest.mark.parametrize("form", ["JPEG", "JPEG2000"])
+def test_comments_in_compressed_pixels(form: str) -> None:
+    """They are read by nobody but by who looks for them, and every pixel stays as it was."""
+    picture, buffer = Image.radial_gradient("L").resize((64, 64)), BytesIO()
+    comment = b"Ruiz^Marisol MRN-77120"
+    if form == "JPEG":
+        exif = Image.Exif()
+        exif[0x013B] = "Okonkwo^Ada"  # Artist
+        picture.save(buffer, form, comment=comment, exif=exif)
+        syntax = "1.2.840.10008.1.2.4.50"
+    else:
+        picture.save(buffer, form, comment=comment, no_jp2=True)
+        syntax = "1.2.840.10008.1.2.4.90"
+    assert comment in buffer.getvalue()
+    dataset = make_instance(Rows=64, Columns=64, BitsAllocated=8, BitsStored=8, HighBit=7)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.PixelData = encapsulate([buffer.getvalue()])
+    dataset["PixelData"].is_undefined_length = True
+    made = run(dataset)
+    (frame,) = generate_frames(made.PixelData, number_of_frames=1)
+    assert [each for each in (b"Ruiz", b"77120", b"Okonkwo") if each in frame] == []
+    assert len(made.PixelData) == len(dataset.PixelData)
+    assert Image.open(BytesIO(frame)).tobytes() == Image.open(buffer).tobytes()
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200), st.sampled_from([b"\xff\xd8", b"\xff\x4f", b""]))
+def test_any_fragment_keeps_its_length(data: bytes, start: bytes) -> None:
+    fragment = bytearray(start + data)
+    blank_comments(fragment)
+    assert len(fragment) == len(start + data)
 
 
 def test_private_attributes_of_implicit_files() -> None:

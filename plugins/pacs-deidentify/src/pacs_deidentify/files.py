@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
@@ -30,6 +30,7 @@ from pacs_deidentify.blanking import NativeLayout, native_layout, used_length
 from pacs_deidentify.deflation import Deflater, Writer, inflate
 from pacs_deidentify.deidentify import deidentify
 from pacs_deidentify.errors import DeidentificationError
+from pacs_deidentify.pixels import PixelSpan, copy_pixels, find_pixels
 from pacs_deidentify.profile import Profile
 from pacs_deidentify.regions import Region
 from pacs_deidentify.report import Report
@@ -47,31 +48,12 @@ from pacs_deidentify.report import Report
 MAX_HEADER: Final = 1 << 28
 """Bytes that all but Pixel Data may have."""
 
-_CHUNK: Final = 1 << 20
 _PREFIX: Final = 1 << 16
 _PIXELS: Final = frozenset({0x7FE0_0008, 0x7FE0_0009, 0x7FE0_0010})
 _BEFORE_PIXELS: Final = 0x7FE0_0008
 _AFTER_PIXELS: Final = 0x7FE0_0011
 _HEADER: Final = 8
 _UNDEFINED: Final = 0xFFFF_FFFF
-_ITEM: Final = 0xFFFE_E000
-_END: Final = 0xFFFE_E0DD
-
-
-@frozen
-class PixelSpan:
-    """Where in a file an element of pixels is, its header included.
-
-    Attributes
-    ----------
-    start, value, end : int
-    encapsulated : bool
-    """
-
-    start: int
-    value: int
-    end: int
-    encapsulated: bool
 
 
 @define
@@ -212,7 +194,7 @@ def _read_dataset(meta: FileMeta, encoding: Encoding, content: IO[bytes]) -> Rea
                 whole.set_original_encoding(is_implicit, is_little, part.original_character_set)
             for tag in part.keys():  # noqa: SIM118 iteration would convert each element
                 whole[tag] = part.get_item(tag)
-            span = _pixel_span(content, encoding)
+            span = find_pixels(content, encoding)
         except (
             EOFError, MalformedDataset, BytesLengthException, NotImplementedError, TypeError,
             ValueError,
@@ -242,35 +224,6 @@ def _check_last(part: Dataset) -> None:
             continue
         if len(element.value) < element.length < _UNDEFINED:
             raise DeidentificationError("it ends in the middle")
-
-
-def _pixel_span(content: IO[bytes], encoding: Encoding) -> PixelSpan | None:
-    """Return the element of pixels at which the file is, None at the end of the dataset."""
-    start = content.tell()
-    head = content.read(12)
-    if not head:
-        return None
-    order = "little" if encoding.little_endian else "big"
-    wide = encoding.explicit
-    length = int.from_bytes(head[8:12] if wide else head[4:8], order)  # type: ignore[arg-type]
-    value = start + (12 if wide else 8)
-    size = content.seek(0, 2)
-    if length != _UNDEFINED:
-        if value + length > size:
-            raise DeidentificationError("it ends in the middle of its pixels")
-        return PixelSpan(start, value, value + length, False)
-    position = value
-    while True:  # items up to the delimiter (PS3.5 A.4); these are always little endian
-        content.seek(position)
-        item = content.read(8)
-        tag = int.from_bytes(item[:2], "little") << 16 | int.from_bytes(item[2:4], "little")
-        length = int.from_bytes(item[4:], "little")
-        position += 8
-        if len(item) == 8 and tag == _END:
-            return PixelSpan(start, value, position, True)
-        if len(item) < 8 or tag != _ITEM or position + length > size:
-            raise DeidentificationError("its pixels are damaged, or it ends in the middle")
-        position += length
 
 
 def change_file(
@@ -312,7 +265,7 @@ def _write(
     body.write(parts[0])
     used = used_length(made)
     for span in read.pixels:
-        _copy_pixels(read.content, span, layout, report, body, used)
+        copy_pixels(read.content, span, layout, report, body, used)
     body.write(parts[1])
     if deflater:
         deflater.finish()
@@ -325,33 +278,3 @@ def _encode(dataset: Dataset, encoding: Encoding, charset: str | list[str]) -> b
     out.is_little_endian = encoding.little_endian
     write_dataset(out, dataset, charset)
     return buffer.getvalue()
-
-
-def _copy_pixels(
-    content: IO[bytes], span: PixelSpan, layout: NativeLayout | None, report: Report, out: Writer,
-    used: tuple[int, int],
-) -> None:  # fmt: skip
-    content.seek(span.start)
-    out.write(content.read(span.value - span.start))
-    left = span.end - span.value
-    if layout:
-        if layout.length > left:
-            raise DeidentificationError("Pixel Data is shorter than its attributes say")
-        for plane in range(layout.planes):
-            samples = bytearray(content.read(layout.plane_length))
-            layout.blank(samples, plane, report.regions or ())
-            if report.clears_unused:
-                layout.clear(samples)
-            out.write(bytes(samples))
-        left -= layout.length
-    # What is less than a frame after the last one is no image; it may be anything.
-    surplus = 0 if span.encapsulated else span.end - span.value - used[0]
-    surplus = surplus if 0 < surplus < used[1] else 0
-    left -= surplus
-    while left:
-        data = content.read(min(left, _CHUNK))
-        if not data:
-            raise DeidentificationError("it ends in the middle of its pixels")
-        out.write(data)
-        left -= len(data)
-    out.write(bytes(surplus))

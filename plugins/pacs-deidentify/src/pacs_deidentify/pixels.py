@@ -1,0 +1,126 @@
+"""Elements of pixels in files: where they are, and how they are copied, blanked on the way."""
+
+from typing import IO, Final
+
+from attrs import frozen
+
+from pacs_core.dataset import Encoding
+from pacs_deidentify.blanking import NativeLayout
+from pacs_deidentify.codestreams import blank_comments
+from pacs_deidentify.deflation import Writer
+from pacs_deidentify.errors import DeidentificationError
+from pacs_deidentify.report import Report
+
+_CHUNK: Final = 1 << 20
+_HEADER: Final = 8
+_UNDEFINED: Final = 0xFFFF_FFFF
+_ITEM: Final = 0xFFFE_E000
+_END: Final = 0xFFFE_E0DD
+
+
+@frozen
+class PixelSpan:
+    """Where in a file an element of pixels is, its header included.
+
+    Attributes
+    ----------
+    start, value, end : int
+    encapsulated : bool
+    """
+
+    start: int
+    value: int
+    end: int
+    encapsulated: bool
+
+
+def find_pixels(content: IO[bytes], encoding: Encoding) -> PixelSpan | None:
+    """Return the element of pixels at which the file is, None at the end of the dataset."""
+    start = content.tell()
+    head = content.read(12)
+    if not head:
+        return None
+    order = "little" if encoding.little_endian else "big"
+    wide = encoding.explicit
+    length = int.from_bytes(head[8:12] if wide else head[4:8], order)  # type: ignore[arg-type]
+    value = start + (12 if wide else 8)
+    size = content.seek(0, 2)
+    if length != _UNDEFINED:
+        if value + length > size:
+            raise DeidentificationError("it ends in the middle of its pixels")
+        return PixelSpan(start, value, value + length, False)
+    position = value
+    while True:  # items up to the delimiter (PS3.5 A.4); these are always little endian
+        content.seek(position)
+        item = content.read(8)
+        tag = int.from_bytes(item[:2], "little") << 16 | int.from_bytes(item[2:4], "little")
+        length = int.from_bytes(item[4:], "little")
+        position += 8
+        if len(item) == 8 and tag == _END:
+            return PixelSpan(start, value, position, True)
+        if len(item) < 8 or tag != _ITEM or position + length > size:
+            raise DeidentificationError("its pixels are damaged, or it ends in the middle")
+        position += length
+
+
+def copy_pixels(
+    content: IO[bytes], span: PixelSpan, layout: NativeLayout | None, report: Report, out: Writer,
+    used: tuple[int, int],
+) -> None:  # fmt: skip
+    """Copy an element of pixels.
+
+    Parameters
+    ----------
+    content : file
+    span : PixelSpan
+        Where it is.
+    layout : NativeLayout or None
+        Of what is to be blanked; None if nothing is.
+    report : Report
+        What is to be blanked.
+    out : Writer
+    used : tuple of int
+        See :func:`used_length`.
+    """
+    content.seek(span.start)
+    out.write(content.read(span.value - span.start))
+    if span.encapsulated:
+        _copy_fragments(content, span.end, out)
+        return
+    left = span.end - span.value
+    if layout:
+        if layout.length > left:
+            raise DeidentificationError("Pixel Data is shorter than its attributes say")
+        for plane in range(layout.planes):
+            samples = bytearray(content.read(layout.plane_length))
+            layout.blank(samples, plane, report.regions or ())
+            if report.clears_unused:
+                layout.clear(samples)
+            out.write(bytes(samples))
+        left -= layout.length
+    # What is less than a frame after the last one is no image; it may be anything.
+    surplus = span.end - span.value - used[0]
+    surplus = surplus if 0 < surplus < used[1] else 0
+    left -= surplus
+    _copy(content, left, out)
+    out.write(bytes(surplus))
+
+
+def _copy_fragments(content: IO[bytes], end: int, out: Writer) -> None:
+    while content.tell() < end:
+        head = content.read(_HEADER)
+        out.write(head)
+        length = int.from_bytes(head[4:], "little")
+        first = bytearray(content.read(min(length, _CHUNK)))
+        blank_comments(first)
+        out.write(bytes(first))
+        _copy(content, length - len(first), out)
+
+
+def _copy(content: IO[bytes], left: int, out: Writer) -> None:
+    while left:
+        data = content.read(min(left, _CHUNK))
+        if not data:
+            raise DeidentificationError("it ends in the middle of its pixels")
+        out.write(data)
+        left -= len(data)
