@@ -2,9 +2,12 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 import httpx
+import pytest
 
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, element_header, file_meta
 from pacs_core.testing.datasets import SampleStudy
@@ -12,6 +15,7 @@ from pacs_core.testing.datasets import SampleStudy
 PLUGINS = ("web", "dicomweb", "store-filesystem", "index-sqlite", "codec-basic")
 SIZE = 192 << 20
 MARGIN = 64 << 20
+SIDE = 2048
 
 
 def peak(pid: int) -> int:
@@ -78,3 +82,51 @@ def test_many_large_pictures_at_once_are_made_one_after_the_other(pacs_process):
         with ThreadPoolExecutor(at_once) as pool:
             assert set(pool.map(ask, range(10, 10 + at_once))) == {200}
         assert peak(node.process.pid) - before < MARGIN
+
+
+@contextmanager
+def large_frames(pacs_process, **config):
+    """A node with room for one large frame, a client, and where a large and a small image are."""
+    large = SampleStudy().make(
+        "CT", Rows=str(SIDE), Columns=str(SIDE), NumberOfFrames="2", PixelData=bytes(4 * SIDE**2)
+    )
+    tables = {"plugin": {"web": {"port": 0}, "dicomweb": {"max_pixels": SIDE**2, **config}}}
+    node = pacs_process(tables, plugins=PLUGINS)
+    url = node.process.stdout.readline().removeprefix("web: ").strip()
+    with httpx.Client(base_url=f"{url}dicom-web", timeout=120, trust_env=False) as client:
+        headers = {"Content-Type": "application/dicom"}
+        where = []
+        for made in (large, SampleStudy().make("CT")):
+            meta = file_meta(made.sop_class_uid, made.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
+            response = client.post("/studies", content=meta + made.encode(), headers=headers)
+            [found] = response.json()["00081199"]["Value"]
+            where.append(found["00081190"]["Value"][0] + "/frames/")
+        yield node, client, *where
+
+
+@pytest.mark.parametrize("numbers", ["1", "1,2"])
+def test_many_large_frames_at_once_wait_for_each_other(pacs_process, numbers):
+    """Each is in memory as a whole until it is taken."""
+    at_once = 24
+    with large_frames(pacs_process) as (node, client, large, _):
+
+        def ask(_):
+            return len(client.get(large + numbers).content)
+
+        alone = ask(0)
+        assert alone > 2 * SIDE**2
+        before = peak(node.process.pid)
+        with ThreadPoolExecutor(at_once) as pool:
+            assert set(pool.map(ask, range(at_once))) == {alone}
+        assert peak(node.process.pid) - before < MARGIN
+
+
+def test_who_takes_nothing_keeps_others_from_large_frames_only(pacs_process):
+    with large_frames(pacs_process, render_timeout=0.5) as (_, client, large, small):
+        with client.stream("GET", f"{large}1,2"):
+            busy = client.get(f"{large}1")
+            assert (busy.status_code, busy.headers["Retry-After"]) == (503, "5")
+            assert client.get(f"{small}1").status_code == 200
+        deadline = monotonic() + 60
+        while client.get(f"{large}1").status_code != 200:
+            assert monotonic() < deadline, "the room was not given back"

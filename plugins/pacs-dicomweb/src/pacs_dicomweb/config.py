@@ -30,9 +30,11 @@ class DicomWebConfig:
         Bytes of metadata in one Store request that has bulk data beside them.
     max_pixels : int
         Pixels of an image that is rendered, as it is stored and as it is asked for; and of all that
-        a worker renders at the same time, for which others wait.
+        a worker renders, and of large frames that it hands out, at the same time, for which others
+        wait.
     render_timeout : float
-        Seconds that rendering a picture may take, from when it is its turn.
+        Seconds that rendering a picture may take, from when it is its turn; and that a large frame
+        may wait for its turn.
     kept_pictures : int
         Bytes of rendered pictures and thumbnails that are kept in memory, in each worker; 0 for
         none. Pictures of what changes are made anew.

@@ -1,4 +1,4 @@
-"""Room for the pixels of pictures that are being made, whoever asks for how many of them."""
+"""Room for the pixels of pictures that are made, and of large frames, whoever asks for how many."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +11,8 @@ from attrs import define, field
 class PixelRoom:
     """Lets pictures be made at once as long as their pixels fit; the others wait, in their order.
 
-    Frames are in memory as a whole while they are rendered. What bounds those of one request does
-    not bound a hundred.
+    Frames are in memory as a whole while they are rendered, and while they are sent. What bounds
+    those of one request does not bound a hundred.
     """
 
     _used: int = field(default=0, init=False)

@@ -130,6 +130,11 @@ async def read_state(archive: Archive, instance: StoredInstance) -> Presentation
     return PresentationState((await archive.header(instance, _LIMITS)).elements)
 
 
+def pixels_of(header: InstanceHeader) -> int:
+    """Return how many pixels a frame has, as its header says; 0 if it does not."""
+    return _number(header, "Rows") * _number(header, "Columns")
+
+
 def _number(header: InstanceHeader, keyword: str) -> int:
     text = "".join(header.elements.texts(tag_of(keyword))[:1]).strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else 0
