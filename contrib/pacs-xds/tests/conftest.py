@@ -82,6 +82,7 @@ def tables(registry: Registry, port: int, **xds: Any) -> dict[str, Any]:
         "longest_pause": 0.5,
         **xds,
     }
+    own = {key: value for key, value in own.items() if value is not None}
     return {
         "plugin": {"xds": own, "jobs": {"poll": 0.1}, "web": {"port": port}},
         "archive": {"study_quiet_time": 1.0, "space": {"reserve": 0}},
@@ -120,6 +121,17 @@ class Site:
         until(lambda: tuple(str(e.state) for e in self.registrations(study)) == states, 60)
         return self.registrations(study)
 
+    def waiting(self) -> list[Any]:
+        """Return the jobs that are still to be done."""
+        from pacs_jobs.api import JobFilter, JobQueue, JobState
+
+        async def look() -> list[Any]:
+            queue = self.node.node.opened.node.find(JobQueue)
+            open_states = (JobState.WAITING, JobState.RUNNING)
+            return [job async for job in queue.jobs(JobFilter(states=open_states))]
+
+        return list(self.node.call(look))
+
     def audited(self, kind: str) -> list[dict[str, Any]]:
         found = []
         for path in sorted(self.node.data_directory.glob("audit*/**/*.jsonl*")):
@@ -154,9 +166,35 @@ def store(peer: Any, *instances: Any) -> str:
 
 
 @contextmanager
-def open_site(directory: Path, registry: Registry, **xds: Any) -> Iterator[Site]:
-    port = find_free_port()
-    with node_thread(directory, tables(registry, port, **xds), plugins=PLUGINS) as node:
+def open_site(
+    directory: Path,
+    registry: Registry,
+    *,
+    plugins: tuple[str, ...] = (),
+    plugin: dict[str, Any] | None = None,
+    more: dict[str, Any] | None = None,
+    web: int = 0,
+    **xds: Any,
+) -> Iterator[Site]:
+    """Run a node for a ``with`` block.
+
+    Parameters
+    ----------
+    directory : Path
+    registry : Registry
+    plugins : tuple of str
+        Besides the usual ones.
+    plugin, more : dict
+        Tables of these, and other tables.
+    web : int
+        Port of its web server; 0 for any.
+    **xds
+        In ``[plugin.xds]``, in place of what is there.
+    """
+    port = web or find_free_port()
+    given = {**tables(registry, port, **xds), **(more or {})}
+    given["plugin"] |= plugin or {}
+    with node_thread(directory, given, plugins=(*PLUGINS, *plugins)) as node:
         yield Site(node, port, registry)
 
 

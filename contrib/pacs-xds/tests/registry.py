@@ -85,6 +85,14 @@ def identifiers(owner):
     }
 
 
+def codes_of(entry):
+    for each in entry.iterfind("rim:Classification", NS):
+        if each.get("classificationScheme") in CODED:
+            name = each.find("rim:Name/rim:LocalizedString", NS).get("value")
+            scheme = slots(each)["codingScheme"][0]
+            yield each.get("classificationScheme"), each.get("nodeRepresentation"), scheme, name
+
+
 def split(content_type, body):
     """Return the root and the other parts of a package, by Content-ID."""
     head = f"Content-Type: {content_type}\r\nMIME-Version: 1.0\r\n\r\n".encode()
@@ -111,6 +119,9 @@ def check_envelope(root, action):
     need(found["ReplyTo"][0].text.endswith("/anonymous"), "ReplyTo")
     body = envelope.find("env:Body", NS)
     need(len(body) == 1, "the body has not one child")
+    if "Security" in found:  # as a signature of it would be verified (XML Signature, exc-c14n)
+        assertion = etree.tostring(found["Security"][0], method="c14n", exclusive=True).decode()
+        STORE.assertions.append((action.rpartition(":")[2], assertion))
     check_lengths(body[0])
     check_schema(body[0])
     return found, body[0]
@@ -184,6 +195,7 @@ class Store:
         self.mode = "normal"
         self.lock = threading.Lock()
         self.headers = []
+        self.assertions = []
 
     def provide(self, root, parts):
         header, body = check_envelope(root, "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b")
@@ -393,7 +405,10 @@ class Handler(BaseHTTPRequestHandler):
             "documents": list(STORE.contents),
             "problems": STORE.problems,
             "log": STORE.log,
+            "patients": {k: identifiers(v)["patientId"] for k, v in STORE.entries.items()},
             "headers": STORE.headers,
+            "assertions": STORE.assertions,
+            "codes": {key: list(codes_of(each)) for key, each in STORE.entries.items()},
         }
         self.answer("application/json", json.dumps(state).encode())
 

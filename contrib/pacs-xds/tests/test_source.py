@@ -94,7 +94,7 @@ def test_a_complete_study_is_registered_and_replaced_when_it_changes(site, study
     assert answer.json()[0]["00080060"]["Value"] == ["KO"]
     site.register(uid)
     site.register(uid)
-    until(lambda: not waiting(site), 30)
+    until(lambda: not site.waiting(), 30)
     assert len(site.registrations(uid)) == 2
 
 
@@ -162,7 +162,7 @@ def test_a_study_that_is_deleted_is_withdrawn(site, study, capsys):
     try:
         assert site.run("delete", "--study", uid, "--yes") == 0
         (stale,) = site.wait(uid, "stale")
-        until(lambda: not waiting(site), 60)
+        until(lambda: not site.waiting(), 60)
         assert "has no instances to share" in stale.reason
         assert site.registry.state["entries"][one.entry_uuid] == "Approved"
         assert site.run("jobs", "list", "--state", "failed") == 0
@@ -210,17 +210,6 @@ def test_audit_says_who_and_what_of_each_transaction(site, shared, tools, study)
     document = event["objects"][0]
     assert (document["kind"], document["id"]) == ("document", instance)
     assert document["details"]["Repository Unique Id"] == tools.LOCATION
-
-
-def waiting(site):
-    from pacs_jobs.api import JobFilter, JobQueue, JobState
-
-    async def look():
-        queue = site.node.node.opened.node.find(JobQueue)
-        open_states = (JobState.WAITING, JobState.RUNNING)
-        return [job async for job in queue.jobs(JobFilter(states=open_states))]
-
-    return site.node.call(look)
 
 
 def test_what_the_manifest_names_is_had_by_rad_69_and_by_wado(site, study):
@@ -416,7 +405,7 @@ def test_a_repository_that_refuses_or_is_busy(site, study, capsys):
 def test_a_study_without_an_identifier_is_not_registered(site, study, capsys):
     uid = site.store(study.make("CT", IssuerOfPatientID="ELSEWHERE"))
     site.register(uid)
-    until(lambda: not waiting(site), 60)
+    until(lambda: not site.waiting(), 60)
     assert site.registrations(uid) == []
     assert site.run("jobs", "list", "--state", "failed") == 0
     assert "no OID for the issuer 'ELSEWHERE'" in capsys.readouterr().out

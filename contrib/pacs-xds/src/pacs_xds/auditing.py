@@ -1,7 +1,9 @@
 """Audit of transactions, as IHE has it: who took part, and what they were about.
 
-ITI TF-2 3.18.5.1, 3.41.5.1, 3.43.5.1 and 3.57.5.1 say it of each transaction, and RAD TF-3 4.68 and
-4.69 that theirs are like the second and the third, but for the event type.
+ITI TF-2 3.18.5.1, 3.41.5.1 and 3.43.6.1 say it of ITI-18, ITI-41 and ITI-43, and the supplement XDS
+Metadata Update of ITI-57. RAD TF-3 Table 5.1-2 says of RAD-68 that it is an Export, as ITI-41 is,
+and of RAD-69 that instances are transferred at the source, and accessed at the consumer. Where some
+of what is asked for is had, and some is not, each is an event of its own (ITI TF-2 3.43.6.1).
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,15 +29,15 @@ _REPORTED: Final = 100
 
 
 def asking_participants(
-    settings: NodeSettings, url: str, *, receives: bool
+    settings: NodeSettings, peer: str, host: str, *, receives: bool
 ) -> tuple[Participant, Participant]:
     """Return who takes part where this node asks: itself, by its wsa:ReplyTo, and a web service.
 
     Parameters
     ----------
     settings : NodeSettings
-    url : str
-        Of the web service.
+    peer, host : str
+        URL of the web service, or AE title of the application entity; and where it is.
     receives : bool
         Whether documents come from there.
     """
@@ -45,7 +47,7 @@ def asking_participants(
     name = settings.ae_title
     return (
         Participant(ANONYMOUS, here, is_requestor=True, host=settings.host, name=name),
-        Participant(url, there, host=urlsplit(url).hostname or ""),
+        Participant(peer, there, host=host),
     )
 
 

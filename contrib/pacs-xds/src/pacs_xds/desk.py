@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from attrs import define
 from pacs_core.contracts import (
@@ -12,6 +13,7 @@ from pacs_core.contracts import (
     Node,
     Origin,
     Outcome,
+    Peer,
     PluginAuditKind,
 )
 
@@ -48,7 +50,7 @@ class Desk:
     async def record(
         self,
         kind: PluginAuditKind,
-        peer: XdsPeer,
+        peer: XdsPeer | Peer,
         action: EventAction,
         details: Mapping[str, AuditValue],
         objects: Iterable[AuditObject],
@@ -69,8 +71,15 @@ class Desk:
             {**details, "error": error} if error else dict(details),
             action=action,
             participants=asking_participants(
-                settings, peer.url, receives=action is EventAction.CREATE
+                settings, *_named(peer), receives=action is EventAction.CREATE
             ),
             objects=tuple(objects),
         )
         await self.node.audit.record(event)
+
+
+def _named(peer: XdsPeer | Peer) -> tuple[str, str]:
+    """Return what a peer is called in the audit trail, and its host."""
+    if isinstance(peer, Peer):
+        return peer.ae_title, peer.host
+    return peer.url, urlsplit(peer.url).hostname or ""

@@ -4,7 +4,8 @@ How it works: a stored query says which manifests a patient has (ITI-18); a mani
 from its repository (ITI-43), and says of each series by which Retrieve Location UID (0040,E011) its
 instances are had; these are retrieved from that source (RAD-69) by some at a time. Each arrives on
 disk before it is archived, and only what was asked for is archived: another instance, or one of
-another study, is not.
+another study, is not. Where a source is known as a peer only, by the Retrieve AE Title (0008,0054)
+of the manifest, they are had by C-MOVE, see :mod:`.moving`.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -23,6 +24,7 @@ from pacs_xds.desk import Desk
 from pacs_xds.ebxml import DocumentEntry
 from pacs_xds.interface import IMAGES_RETRIEVED, QUERIED, RETRIEVED
 from pacs_xds.manifest import Reference, UnreadableManifest, read_manifest
+from pacs_xds.moving import find_peer, move_images
 from pacs_xds.soap.client import PeerAwayError, PeerError
 from pacs_xds.soap.envelope import SoapFault
 from pacs_xds.soap.mtom import MalformedPackage, Package
@@ -171,7 +173,7 @@ def _file(package: Package, document: AnsweredDocument) -> IO[bytes]:
 async def retrieve_images(
     desk: Desk, references: Iterable[Reference], origin: Origin
 ) -> FetchReport:
-    """Retrieve instances from their sources, and archive them (RAD-69).
+    """Retrieve instances from their sources, and archive them (RAD-69, RAD-16).
 
     Parameters
     ----------
@@ -181,19 +183,33 @@ async def retrieve_images(
         On whose behalf they are archived.
     """
     report = FetchReport()
-    ordered = sorted(references, key=lambda each: each.retrieve_location_uid)
+    ordered = sorted(references, key=_place)
     report.named = len(ordered)
-    for location, group in groupby(ordered, key=lambda each: each.retrieve_location_uid):
-        source = desk.config.source_of(location)
+    for (location, title), group in groupby(ordered, key=_place):
+        source, peer = desk.config.source_of(location), find_peer(desk.node, title)
         wanted = list(group)
-        if source is None:
-            what = f"has the unique_id {location}" if location else "is named by the manifest"
-            report.failures.append(f"{len(wanted)} instances: no [plugin.xds.sources] {what}")
+        if source is None and peer is None:
+            text = (
+                f"{len(wanted)} instances: no [plugin.xds.sources] has the unique_id "
+                f"{location or 'that the manifest lacks'}, and no peer the AE title "
+                f"{title or 'that it lacks'}"
+            )
+            report.failures.append(text)
             continue
         for start in range(0, len(wanted), desk.config.batch):
             batch = wanted[start : start + desk.config.batch]
-            await _retrieve_batch(desk, source, batch, origin, report)
+            if source is not None:
+                await _retrieve_batch(desk, source, batch, origin, report)
+            elif peer is not None:
+                stored, known, failures = await move_images(desk, peer, batch)
+                report.stored += stored
+                report.known += known
+                report.failures += failures
     return report
+
+
+def _place(reference: Reference) -> tuple[str, str]:
+    return reference.retrieve_location_uid, reference.retrieve_ae_title
 
 
 async def _retrieve_batch(
@@ -212,6 +228,7 @@ async def _retrieve_batch(
         SYNTAXES,
     )
     before, failures = report.stored + report.known, len(report.failures)
+    had: set[str] = set()
     try:
         async with desk.client(source).ask(RETRIEVE_IMAGING, imaging_request(request)) as answer:
             response = read_response(answer[0].body)
@@ -225,7 +242,8 @@ async def _retrieve_batch(
                     uid = document.key.unique_id[:64]
                     report.failures.append(f"{uid}: was not asked for, and is not archived")
                     continue
-                await _archive(desk, answer[1], document, reference, origin, report)
+                if await _archive(desk, answer[1], document, reference, origin, report):
+                    had.add(reference.sop_instance_uid)
                 del wanted[reference.sop_instance_uid]
         missing = "the source has not answered with it"
     except (PeerAwayError, PeerError, SoapFault) as error:
@@ -236,14 +254,17 @@ async def _retrieve_batch(
         "failed": len(report.failures) - failures,
         "repository": source.unique_id,
     }
-    error_text = report.failures[failures] if len(report.failures) > failures else ""
-    objects = (
-        *document_objects(each.key for each in request.documents),
-        *study_objects(each.study_instance_uid for each in batch),
-    )
-    await desk.record(
-        IMAGES_RETRIEVED, source, EventAction.CREATE, details, objects, error=error_text
-    )
+    problem = report.failures[failures] if len(report.failures) > failures else ""
+    for error_text, is_had in (("", True), (problem or "it was not archived", False)):
+        about = [each for each in request.documents if (each.key.unique_id in had) == is_had]
+        if about:
+            objects = (
+                *document_objects(each.key for each in about),
+                *study_objects(each.study_instance_uid for each in about),
+            )
+            await desk.record(
+                IMAGES_RETRIEVED, source, EventAction.CREATE, details, objects, error=error_text
+            )
 
 
 async def _archive(
@@ -253,13 +274,14 @@ async def _archive(
     reference: Reference,
     origin: Origin,
     report: FetchReport,
-) -> None:
+) -> bool:
+    """Archive what a source has answered with; tell whether the archive has it now."""
     uid = reference.sop_instance_uid
     try:
         incoming = await read_file(_pieces(package, document), reference.study_instance_uid)
         if incoming.sop_instance_uid != uid:
             report.failures.append(f"{uid}: the source answers with {incoming.sop_instance_uid}")
-            return
+            return False
         result = await desk.node.archive.ingest(
             incoming.dataset,
             transfer_syntax_uid=incoming.transfer_syntax_uid,
@@ -269,11 +291,12 @@ async def _archive(
         )
     except (IngestError, MalformedDataset) as error:
         report.failures.append(f"{uid}: {error}")
-        return
+        return False
     if result.outcome is IngestOutcome.IDENTICAL:
         report.known += 1
     else:
         report.stored += 1
+    return True
 
 
 async def _pieces(package: Package, document: AnsweredDocument) -> AsyncIterator[bytes]:

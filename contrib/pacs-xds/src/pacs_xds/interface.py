@@ -16,9 +16,12 @@ def _kind(name: str, event: AuditCode, transaction: str, meaning: str) -> Plugin
     return PluginAuditKind(name, event, AuditCode(transaction, "IHE Transactions", meaning))
 
 
+_ACCESSED: Final = AuditCode("110103", "DCM", "DICOM Instances Accessed")
+_TRANSFERRED: Final = AuditCode("110104", "DCM", "DICOM Instances Transferred")
 _EXPORT: Final = AuditCode("110106", "DCM", "Export")
 _IMPORT: Final = AuditCode("110107", "DCM", "Import")
 _QUERY: Final = AuditCode("110112", "DCM", "Query")
+# Of documents ITI TF-2 says which event it is; of images RAD TF-3 Table 5.1-2.
 
 PROVIDED: Final = _kind(
     "xds.provided", _EXPORT, "RAD-68", "Provide and Register Imaging Document Set - MTOM/XOP"
@@ -27,9 +30,12 @@ DEPRECATED: Final = _kind("xds.deprecated", _EXPORT, "ITI-57", "Update Document 
 QUERIED: Final = _kind("xds.queried", _QUERY, "ITI-18", "Registry Stored Query")
 RETRIEVED: Final = _kind("xds.retrieved", _IMPORT, "ITI-43", "Retrieve Document Set")
 IMAGES_RETRIEVED: Final = _kind(
-    "xds.images-retrieved", _IMPORT, "RAD-69", "Retrieve Imaging Document Set"
+    "xds.images-retrieved", _ACCESSED, "RAD-69", "Retrieve Imaging Document Set"
 )
-IMAGES_SENT: Final = _kind("xds.images-sent", _EXPORT, "RAD-69", "Retrieve Imaging Document Set")
+IMAGES_MOVED: Final = _kind("xds.images-moved", _ACCESSED, "RAD-16", "Retrieve Images")
+IMAGES_SENT: Final = _kind(
+    "xds.images-sent", _TRANSFERRED, "RAD-69", "Retrieve Imaging Document Set"
+)
 VIEWED: Final = PluginAuditKind("xds.viewed")
 ASKED: Final = PluginAuditKind("xds.asked")
 

@@ -48,9 +48,9 @@ def state_conformance(config: XdsConfig) -> Iterator[WebServicesStatement | Secu
     yield SecurityStatement(
         SecuritySection.APPLICATION,
         (
-            "IHE transactions RAD-68, RAD-69, ITI-18, ITI-43 and ITI-57 are audited with their IHE "
-            "event types. SAML assertions of requests are not verified: the name in one is audited "
-            "as claimed, and grants nothing.",
+            "IHE transactions RAD-16, RAD-68, RAD-69, ITI-18, ITI-43 and ITI-57 are audited with "
+            "their IHE event types. SAML assertions of requests are not verified: the name in one "
+            "is audited as claimed, and grants nothing.",
         ),
     )
 

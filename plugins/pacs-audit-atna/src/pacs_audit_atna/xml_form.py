@@ -48,7 +48,7 @@ OBJECT_CODES: Final = {
     ),
 }
 """Participant Object Type Code, its Role (A.5.1.2.2), and ID Type Code (A.5.1.2.4, CID 404; of
-documents and their submissions IHE ITI TF-2 3.43.5.1, 3.41.5.1)."""
+documents and their submissions IHE ITI TF-2 3.43.6.1, 3.41.5.1)."""
 
 _ERASED: Final = "15"  # Data Life Cycle, A.5.1.2.3: permanent erasure
 # A line feed in a value would end the message for some collectors: as a reference it is data.

@@ -204,32 +204,38 @@ class ImagingDocumentSource:
     async def _record(
         self, request: Request, message: Message, wanted: ImagingRequest, answer: _Answer
     ) -> None:
+        """Record what is sent, and what is not, each as an event of its own."""
+        origin = self.context.origin_of(request)
+        url, name = str(request.url), origin.user or origin.calling_ae_title
         details: dict[str, AuditValue] = {
             "sent": len(answer.documents),
             "failed": len(answer.errors),
             "transfer_syntaxes": wanted.transfer_syntaxes[:20],
         }
-        if answer.errors:
-            details["reason"] = f"{answer.errors[0].code}: {answer.errors[0].context}"
         if message.subject:
             details["saml_subject_claimed"] = message.subject
-        outcomes = {SUCCESS: Outcome.SUCCESS, PARTIAL: Outcome.WARNING}
-        origin = self.context.origin_of(request)
-        url, name = str(request.url), origin.user or origin.calling_ae_title
-        await self.context.node.audit.record(
-            AuditEvent(
-                IMAGES_SENT,
-                outcomes.get(answer.status, Outcome.FAILURE),
-                origin,
-                details,
-                action=EventAction.READ,
-                participants=asked_participants(url, message.reply_to, origin.host, name),
-                objects=(
-                    *document_objects(each.key for each in wanted.documents),
-                    *study_objects(each.study_instance_uid for each in wanted.documents),
-                ),
+        sent = {key for key, _, _ in answer.documents}
+        for outcome in (Outcome.SUCCESS, Outcome.FAILURE):
+            is_sent = outcome is Outcome.SUCCESS
+            about = [each for each in wanted.documents if (each.key in sent) == is_sent]
+            if not about:
+                continue
+            if not is_sent:
+                details["reason"] = f"{answer.errors[0].code}: {answer.errors[0].context}"
+            await self.context.node.audit.record(
+                AuditEvent(
+                    IMAGES_SENT,
+                    outcome,
+                    origin,
+                    dict(details),
+                    action=EventAction.READ,
+                    participants=asked_participants(url, message.reply_to, origin.host, name),
+                    objects=(
+                        *document_objects(each.key for each in about),
+                        *study_objects(each.study_instance_uid for each in about),
+                    ),
+                )
             )
-        )
 
 
 async def _locate(archive: Archive, path: InstancePath) -> StoredInstance | None:
