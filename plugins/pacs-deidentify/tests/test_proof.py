@@ -17,6 +17,7 @@ from pacs_deidentify.profile import Profile
 from pacs_deidentify.pseudonyms import Pseudonyms
 from pacs_deidentify.worker import Request, answer
 from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
@@ -223,3 +224,33 @@ def test_nothing_is_found_that_is_not_there(options: set[Option], tree: bool) ->
     moves = Option.RETAIN_MODIFIED_DATES in options
     assert find_leaks(BytesIO(content), evidence, dates_move=moves).leaks == ()
     assert PROFILE.proves is False
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("clean-descriptors", "retain-modified-dates", "retain-device-identity"),
+        ("retain-full-dates", "retain-uids", "retain-institution-identity"),
+    ],
+)
+def test_files_of_many_devices(run: Callable, tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Nothing is found in what is made of them, and who has made them is still said."""
+    folder = Path(get_testdata_file("CT_small.dcm")).parent
+    arguments = [each for option in options for each in ("--option", option)]
+    result = run(folder, "out", "--report", "r", "--json", "--jobs", 1, *arguments)
+    lines = [json.loads(line) for line in result.out.splitlines()]
+    made = [line for line in lines if line["outcome"] == "de-identified"]
+    assert len(made) > 80
+    assert [line["source"] for line in lines if line["outcome"] == "leaking"] == []
+    changed = []
+    for line in made:
+        before = dcmread(line["source"], force=True, stop_before_pixels=True)
+        after = dcmread(tmp_path / "out" / line["target"], stop_before_pixels=True)
+        changed += [
+            line["source"]
+            for keyword in ("Manufacturer", "Modality", "ImageType", "ConvolutionKernel")
+            if before.get(keyword) != after.get(keyword)
+        ]
+    assert len(changed) <= 2  # one whose department is its manufacturer, and a made-up one

@@ -110,6 +110,8 @@ def _copy_fragments(content: IO[bytes], end: int, out: Writer) -> None:
     while content.tell() < end:
         head = content.read(_HEADER)
         out.write(head)
+        if content.tell() >= end:  # the delimiter, whatever length it says that it has
+            return
         length = int.from_bytes(head[4:], "little")
         first = bytearray(content.read(min(length, _CHUNK)))
         blank_comments(first)
