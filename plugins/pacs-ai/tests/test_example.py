@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 from attrs import frozen
+from pacs_jobs.api import JobFilter, JobQueue
+from pacs_sop_ups.api import UnifiedProcedureSteps
 from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
 
+from pacs_core.dataset import tag_of
 from pacs_core.testing.waiting import until
 
 RESULTS = {SegmentationStorage, ComprehensiveSRStorage}
@@ -119,6 +122,39 @@ def test_a_work_item_is_performed_without_http(place: Place, tools: Any) -> None
         assert site.finish(request.number).state == "answered"
         until(lambda: set(site.instances(study).values()) >= RESULTS, 120)
     assert [each.state for each in site.results(request=request.number)] == ["archived"] * 2
+
+
+def test_a_work_item_that_is_performed_may_be_unwanted(place: Place, tools: Any) -> None:
+    """PS3.4 CC.2.2.3: its performer may go on; what it then stores nobody has asked for."""
+    site, images = place.site, tools.make_series(BodyPartExamined="HEAD")
+    study = images[0].StudyInstanceUID
+    site.store(images)
+    request = site.finish(site.ask("steps", study).number, "asked")
+    serving = ("--worklist", "LESION^99TEST", "--ae-title", "AI_STEPS", "--delay", "3")
+    node = site.node.node.opened.node
+    steps, state = node.find(UnifiedProcedureSteps), tag_of("ProcedureStepState")
+
+    def state_of_step() -> Any:
+        return site.node.call(steps.find, request.note.split()[-1]).attributes[state]
+
+    with tools.run_example(*serving, "--archive", f"PACS@127.0.0.1:{site.node.port}"):
+        until(lambda: state_of_step() == ("IN PROGRESS",), 120)
+        site.node.call(site.inferences.cancel, request.number, "somebody")
+        until(lambda: len(site.results(study_uid=study)) == 2, 120)
+        until(lambda: state_of_step() == ("COMPLETED",), 120)
+    results = site.results(study_uid=study)
+    assert {each.state for each in results} == {"quarantined"}
+    assert all("unasked" in " ".join(each.reasons) for each in results)
+    cancelled = site.finish(request.number)
+    assert (cancelled.state, cancelled.reason) == ("cancelled", "cancelled by somebody")
+    assert cancelled.note.endswith("is not canceled: nobody has subscribed to the step")
+    assert len(site.instances(study)) == len(images)
+    jobs = site.node.call(_jobs_of, node, "ai.cancel")
+    assert {str(each.state) for each in jobs} <= {"waiting", "running", "succeeded"}, jobs
+
+
+async def _jobs_of(node: Any, kind: str) -> Any:
+    return [job async for job in node.find(JobQueue).jobs(JobFilter(kinds=(kind,)))]
 
 
 def test_a_service_that_is_killed_and_slow_loses_nothing_and_blocks_nobody(

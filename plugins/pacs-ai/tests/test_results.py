@@ -16,10 +16,13 @@ from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
     RLELossless,
     SecondaryCaptureImageStorage,
     generate_uid,
 )
+
+from pacs_core.dataset import file_meta, read_file_meta
 
 SERVICE = {"adapter": "rest-push", "url": "http://127.0.0.1:1/", "version": "1", "max_size": 50_000}
 
@@ -243,6 +246,24 @@ def test_what_is_no_dicom_or_too_large_is_quarantined_and_can_be_looked_at(
     assert large.SOPInstanceUID in bench.site.instances(bench.study)
     # The same page once more is no second result, and nobody counts it against the service.
     assert bench.take(b"<html>" * 20).number == page.number
+
+
+def test_pixels_are_encapsulated_as_their_transfer_syntax_says(bench: Bench) -> None:
+    """PS3.5 A.4: what OHIF 3.12 has exported for a while, and the other way round."""
+    result, _ = bench.make()
+    classes = (str(result.SOPClassUID), str(result.SOPInstanceUID))
+
+    def relabel(syntax: str) -> bytes:
+        data = write(result)
+        return file_meta(*classes, syntax) + data[read_file_meta(data).dataset_offset :]
+
+    native = bench.take(relabel(RLELossless))
+    _compress(result, bytes(64))
+    encapsulated = bench.take(relabel(ExplicitVRLittleEndian))
+    for taken, why in ((native, "are not encapsulated"), (encapsulated, "is encapsulated, which")):
+        assert taken.state == "quarantined"
+        assert taken.reasons[0].startswith("unreadable: ")
+        assert why in taken.reasons[0]
 
 
 def test_compressed_pixels_that_decode_are_archived(bench: Bench) -> None:

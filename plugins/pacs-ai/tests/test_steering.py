@@ -81,6 +81,16 @@ class Place:
     def post(self, path: str, **body: Any) -> httpx.Response:
         return httpx.post(f"{self.url}/api/ai/{path}", json=body, timeout=60, trust_env=False)
 
+    def steered(self) -> list[tuple[str, int]]:
+        """Return what the audit trail has of acts on results."""
+        found = []
+        for path in (self.site.node.data_directory / "audit").rglob("*.jsonl"):
+            for line in path.read_text().splitlines():
+                event = json.loads(line)
+                if event["event"] == "ai.steered" and "result" in event["details"]:
+                    found.append((event["details"]["do"], event["details"]["result"]))
+        return found
+
     def associate(self, title: str, sop_class: str) -> Any:
         entity = AE(title)
         entity.add_requested_context(sop_class)
@@ -261,6 +271,9 @@ def test_quarantine_is_emptied_over_http(place: Place) -> None:
     released = place.post(f"results/{one['number']}/release")
     assert (released.status_code, released.json()["state"]) == (200, "released")
     assert site.read(study, one["instance"]).PatientID == "4711"
+    who = released.json()["changed_by"]
+    assert who  # and the audit trail says that as well
+    until(lambda: {("release", one["number"])} <= set(place.steered()))
     discarded = place.post(f"results/{two['number']}/discard")
     assert (discarded.status_code, discarded.json()["state"]) == (200, "discarded")
     assert two["instance"] not in site.instances(other)

@@ -27,6 +27,7 @@ from pacs_core.dataset import (
     NeedMoreData,
     NotPart10,
     PixelDataElement,
+    encoding_of,
     file_meta,
     read_file_meta,
 )
@@ -192,15 +193,19 @@ def read_header(file: ResultFile) -> "tuple[Dataset, str]":
             scanner.feed(chunk)
     scanner.finish()
     dataset = decoder.finish()
-    return dataset, scanner.oddities.obstacle or _check_length(dataset, decoder.pixel_data)
+    is_native = not encoding_of(file.transfer_syntax_uid).encapsulated
+    problem = _check_length(dataset, decoder.pixel_data, is_native=is_native)
+    return dataset, scanner.oddities.obstacle or problem
 
 
-def _check_length(dataset: "Dataset", found: PixelDataElement | None) -> str:
+def _check_length(dataset: "Dataset", found: PixelDataElement | None, *, is_native: bool) -> str:
     """Say what is wrong with there being Pixel Data, or with the length of native ones."""
     if found is None:
         return "it is an image without pixel data" if have_pixels(dataset) else ""
     if found.length is None:
         return ""
+    if not is_native:
+        return "its pixel data are not encapsulated, as its transfer syntax wants (PS3.5 A.4)"
     try:
         is_subsampled = dataset.get("PhotometricInterpretation") in _SUBSAMPLED
         samples = 2 if is_subsampled else int(dataset.get("SamplesPerPixel") or 1)

@@ -21,7 +21,7 @@ from pacs_ai.interface import (
     ServiceError,
     ServiceRefusedError,
 )
-from pacs_ai.models import InferenceRequest
+from pacs_ai.models import InferenceRequest, RequestState
 from pacs_ai.references import Reference, code_item, reference_items
 from pacs_core.api.attribute_lists import first
 from pacs_core.api.normalized import RefusedRequestError
@@ -71,11 +71,21 @@ class ProcedureSteps(InferenceAdapter):
         return Answer.COMPLETE if state == StepState.COMPLETED else Answer.LATER
 
     async def cancel(self, request: InferenceRequest) -> None:
-        """See base."""
-        steps = self.node.find(UnifiedProcedureSteps)
+        """See base.
+
+        A performer that is at work on it is asked to stop, if it has subscribed; one that cannot be
+        told goes on (PS3.4 CC.2.2.3), and so does one that has ended. What it then stores is the
+        answer to nothing, and in quarantine.
+        """
+        steps, uid = self.node.find(UnifiedProcedureSteps), step_uid(request)
         reason: Attributes = {tag_of("ReasonForCancellation"): ("it is not wanted any more",)}
         requestor = self.node.settings.ae_title
-        await steps.request_cancel(step_uid(request), reason, requestor=requestor)
+        try:
+            await steps.request_cancel(uid, reason, requestor=requestor)
+        except RefusedRequestError as error:
+            note = f"work item {uid} is not canceled: {error}"
+            records = self.node.find(AiDesk).records
+            await records.change(request.number, {RequestState.CANCELLED}, note=note)
 
     async def _describe(
         self, request: InferenceRequest, instances: Sequence[StoredInstance]
