@@ -128,6 +128,21 @@ async def copy_verified(
     return StoredObject(key, content.size)
 
 
+async def verify_content(
+    reader: ObjectReader, key: str, expected: ExpectedContent, *, pace: Pace = at_once
+) -> None:
+    """Read an object, and compare it with what it should have.
+
+    Raises
+    ------
+    ObjectNotFoundError
+        It was deleted while it was read.
+    DamagedObjectError
+        It has something else.
+    """
+    await _read(reader, key, expected, pace)
+
+
 async def _read(
     reader: ObjectReader,
     key: str,

@@ -13,6 +13,7 @@ from pacs_core.testing.waiting import until
 
 from .test_node import PLUGINS, objects, pacs
 from .test_room_and_quotas import store
+from .test_scrubbing import web_url
 
 TODAY = date.today()
 
@@ -80,6 +81,44 @@ def test_priors_are_fetched_once_for_each_order(tmp_path, folder):
             until(lambda: succeeded(folder) == 2)
             assert known(folder) == {each.sop_instance_uid for each in (late, now, head)}
             assert "lifecycle.prefetch" not in pacs(folder, "jobs", "list", "--state", "failed")[1]
+
+
+def test_priors_are_fetched_over_dicomweb(tmp_path, folder):
+    """From a server that has no AE title; page by page, and no namesake's."""
+    knee, head, old = (
+        prior("P2", "MR", days, BodyPartExamined=part)
+        for days, part in ((30, "KNEE"), (400, "HEAD"), (2000, "HEAD"))
+    )
+    namesake = prior("P2", "MR", 5, PatientBirthDate="19010101", BodyPartExamined="HEAD")
+    rule = {"peers": ["cloud"], "on": "study", "same_body_part": True, "max_age": 1000}
+    web = {"plugin": {"web": {"port": 0}}}
+    with node_process(tmp_path / "cloud", web, plugins=(*PLUGINS, "web", "dicomweb")) as cloud:
+        url = web_url(cloud)
+        priors = (knee, head, old, namesake)
+        assert send_to(cloud.peer, "PACS", *priors) == [0x0000] * len(priors)
+        tables = {
+            "archive": {"space": {"reserve": 0}},
+            "peers": {"cloud": {"dicomweb": url}},
+            "plugin": {"jobs": {}, "lifecycle": {"prefetch": {"arrivals": rule}}},
+        }
+        with node_process(folder, tables, plugins=PLUGINS) as node:
+            now = prior("P2", "MR", 0, BodyPartExamined="HEAD")
+            assert send_to(node.peer, "PACS", now) == [0x0000]
+            until(lambda: succeeded(folder) == 1)
+            assert known(folder) == {each.sop_instance_uid for each in (now, head)}
+        cloud.stop()
+        with node_process(folder, tables, plugins=PLUGINS) as node:
+            another = prior("P3", "MR", 0, BodyPartExamined="HEAD")
+            assert send_to(node.peer, "PACS", another) == [0x0000]
+            until(lambda: "cannot be reached" in pacs(folder, "jobs", "list", "--json")[1])
+
+
+def test_peers_that_cannot_be_asked_are_told(tmp_path):
+    rule = {"peers": ["nobody"], "on": "study"}
+    write_config(tmp_path, {"plugin": {"jobs": {}, "lifecycle": {"prefetch": {"x": rule}}}})
+    code, told = pacs(tmp_path, "config", "check")
+    assert code != 0
+    assert "prefetch.x: there is no peer 'nobody' with an AE title or dicomweb" in told
 
 
 def succeeded(folder):

@@ -1,6 +1,7 @@
 """Objects read again: what is damaged is mended from a peer, or named; a pass goes on."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from datetime import datetime
@@ -100,6 +101,81 @@ def test_what_is_damaged_is_mended_or_named(tmp_path):
     assert len(told.splitlines()) == 2
     _, told = pacs(folder, "audit", "search", "--json", "--event", "lifecycle.checked")
     assert [json.loads(line)["outcome"] for line in told.splitlines()] == ["success", "warning"]
+
+
+def web_url(node):
+    """Return the root of the DICOMweb service of a node."""
+    return re.match(r"web: (http://[\d.:]+)", node.process.stdout.readline())[1] + "/dicom-web"
+
+
+def test_what_is_damaged_is_mended_from_a_backup_or_over_dicomweb(tmp_path):
+    folder, backups, study = tmp_path / "node", tmp_path / "backups", SampleStudy()
+    kept, remote, nowhere = (study.make("CT") for _ in range(3))
+    web = {"plugin": {"web": {"port": 0}}}
+    with node_process(tmp_path / "cloud", web, plugins=(*PLUGINS, "web", "dicomweb")) as cloud:
+        url = web_url(cloud)
+        assert send(cloud, "MOD", remote) == [0x0000]
+        scrub = {"every": 30, "rate": 0, "schedule": IDLE}
+        scrub |= {"mend_from": ["cloud"], "mend_from_backup": str(backups)}
+        own = tables(scrub=scrub) | {"peers": {"cloud": {"dicomweb": url}}}
+        with node_process(folder, own, plugins=PLUGINS) as node:
+            assert send(node, "MOD", kept) == [0x0000]
+            code, told = pacs(folder, "backup", "create", str(backups))
+            assert code == 0, told
+            assert send(node, "MOD", remote, nowhere) == [0x0000] * 2
+            until(lambda: counted(folder) == 1)
+            for each in (kept, remote, nowhere):
+                damage(folder, each)
+            run_job(folder, "lifecycle.scrub")
+            assert faults(folder) == {nowhere.sop_instance_uid: "damaged"}
+            (mended,) = (folder / "objects").rglob(f"{kept.sop_instance_uid}*.dcm")
+            assert mended.read_bytes().endswith(kept.encode())
+            # A backup that is damaged itself mends nothing.
+            for content in (backups / "contents").rglob("*"):
+                if content.is_file():
+                    content.write_bytes(b"?" * content.stat().st_size)
+            damaged = mended.read_bytes()[:-2] + b"??"
+            mended.chmod(0o600)
+            mended.write_bytes(damaged)
+            change(folder, "UPDATE lifecycle_passes SET began = began - 31 * 86400")
+            run_job(folder, "lifecycle.scrub")
+            assert faults(folder).keys() == {kept.sop_instance_uid, nowhere.sop_instance_uid}
+    _, told = pacs(folder, "audit", "search", "--json", "--event", "instance-healed")
+    assert len(told.splitlines()) == 2
+
+
+def test_what_is_damaged_is_mended_from_another_tier(tmp_path):
+    """As after a recall there are two copies; one that is damaged itself mends nothing."""
+    folder, study = tmp_path / "node", SampleStudy()
+    mended, lost = (study.make("CT") for _ in range(2))
+    stores = {
+        "main": {"type": "tiered", "hot": "ssd", "cold": "tape"},
+        "ssd": {"type": "filesystem"},
+        "tape": {"type": "filesystem"},
+    }
+    own = tables(scrub={"every": 30, "rate": 0, "schedule": IDLE}) | {"stores": stores}
+    own["archive"] = {**own["archive"], "store": "main"}
+    with node_process(folder, own, plugins=(*PLUGINS, "store-tiered")) as node:
+        assert send(node, "MOD", mended, lost) == [0x0000] * 2
+        until(lambda: counted(folder) == 1)
+        ssd, tape = folder / "stores" / "ssd", folder / "stores" / "tape"
+        contents = {}
+        for sample in (mended, lost):
+            (path,) = ssd.rglob(f"{sample.sop_instance_uid}.dcm")
+            contents[path] = path.read_bytes()
+            copy = tape / path.relative_to(ssd)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes() if sample is mended else b"?" * 100)
+            path.chmod(0o600)
+            path.write_bytes(path.read_bytes()[:-2] + b"??")
+        run_job(folder, "lifecycle.scrub")
+        assert faults(folder) == {lost.sop_instance_uid: "damaged"}
+        whole, damaged = contents
+        assert whole.read_bytes() == contents[whole]
+        assert damaged.read_bytes().endswith(b"??"), "what is not mended is left as it is"
+    _, told = pacs(folder, "audit", "search", "--json", "--event", "instance-healed")
+    (event,) = map(json.loads, told.splitlines())
+    assert event["details"]["tier"] == "cold"
 
 
 def counted(folder):

@@ -1,8 +1,13 @@
-"""Public API for plugins whose state is in PostgreSQL: what a backup dumps."""
+"""Public API for plugins whose state is in PostgreSQL, or who look for a copy in a backup."""
+
+import hashlib
+from pathlib import Path
 
 from attrs import field, frozen
 
-__all__ = ["PostgresqlDatabase"]
+from pacs_backup.repository import BackupError, Repository
+
+__all__ = ["BackupError", "PostgresqlDatabase", "find_copy"]
 
 
 @frozen
@@ -26,3 +31,37 @@ class PostgresqlDatabase:
     url: str = field(repr=False)
     schema: str = ""
     is_derived: bool = False
+
+
+def find_copy(folder: Path, key: str) -> Path | None:
+    """Return the file of an object in the latest backup of a folder that has it whole. Blocking.
+
+    Parameters
+    ----------
+    folder : Path
+        Of `pacs backup create`.
+    key : str
+        Of the object, in the store that was backed up.
+
+    Raises
+    ------
+    BackupError
+        A list of a backup is damaged, or somebody writes to the folder.
+    """
+    repository = Repository(folder)
+    with repository.locked(shared=True):
+        for name in reversed(repository.names):
+            for entry in repository.entries(name):
+                if (entry.kind, entry.name) == ("object", key) and entry.sha256:
+                    path = repository.path(entry.sha256)
+                    if _digest(path) == entry.sha256:
+                        return path
+    return None
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""  # another backup may have it

@@ -25,6 +25,7 @@ from pacs_core.contracts import (
     Setup,
 )
 from pacs_core.plugins import hookimpl
+from pacs_lifecycle.archives import problem_of
 from pacs_lifecycle.config import LifecycleConfig, PrefetchConfig
 from pacs_lifecycle.interface import (
     Findings,
@@ -67,11 +68,13 @@ def pacs_check(setup: Setup) -> list[str]:
     named = {f"prefetch.{name}": each.peers for name, each in config.prefetch.items()}
     named["scrub"] = config.scrub.mend_from
     found = [
-        f"{where}: there is no peer {peer!r} with an AE title"
+        f"{where}: {problem}"
         for where, peers in named.items()
         for peer in peers
-        if peer not in known
+        if (problem := problem_of(peer, setup.settings))
     ]
+    if config.scrub.mend_from_backup and find_spec("pacs_backup") is None:
+        found.append("scrub.mend_from_backup: pip install 'pacs-lifecycle[backup]'")
     if _prefetch(config, "order") and find_spec("pacs_sop_worklist") is None:
         found.append("prefetch: on = 'order' needs pacs-sop-worklist")
     return found + [

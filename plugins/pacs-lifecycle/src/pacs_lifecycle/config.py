@@ -186,7 +186,10 @@ class ScrubConfig:
     hours : tuple of str
         When it is read, as ``"22:00-06:00"``, by the clock of the machine; empty for always.
     mend_from : tuple of str
-        Names of peers that are asked by C-GET for what is damaged here, one after the other.
+        Names of peers that are asked for what is damaged here, one after the other: by C-GET, or
+        where a peer has `dicomweb` and no AE title, by DICOMweb.
+    mend_from_backup : str
+        Folder of backups (`pacs backup create`) that is looked into before; empty for none.
     schedule : str
         When is looked whether to begin or to go on, as a cron expression.
     """
@@ -195,6 +198,7 @@ class ScrubConfig:
     rate: float = field(default=20.0, validator=ge(0))
     hours: tuple[str, ...] = field(default=(), validator=deep_iterable(matches_re(_SPAN)))
     mend_from: tuple[str, ...] = ()
+    mend_from_backup: str = ""
     schedule: str = "7 * * * *"
 
 
@@ -218,7 +222,8 @@ class PrefetchConfig:
     Attributes
     ----------
     peers : tuple of str
-        Names of peers that are asked, by C-FIND.
+        Names of peers that are asked, by C-FIND; or where a peer has `dicomweb` and no AE title, by
+        DICOMweb.
     on : ``"order"`` or ``"study"``
         For each step of the worklist that is to begin within `ahead` days; or when the first
         instance of a study comes whose date is today's or yesterday's.
@@ -238,7 +243,8 @@ class PrefetchConfig:
     ahead : float
         Days, of ``on = "order"``.
     retrieve : ``"move"`` or ``"get"``
-        By C-MOVE, for which the peer has to know this node's AE title and address; or by C-GET.
+        By C-MOVE, for which the peer has to know this node's AE title and address; or by C-GET. A
+        server of DICOMweb is asked by a Retrieve transaction.
     """
 
     peers: tuple[str, ...] = field(validator=min_len(1))

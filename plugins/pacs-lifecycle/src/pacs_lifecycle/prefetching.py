@@ -23,7 +23,6 @@ from pacs_core.contracts import (
     ChangeKind,
     Level,
     Node,
-    Peer,
     Query,
     Service,
     SingleValue,
@@ -31,6 +30,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import Attributes, items, tag_of, texts
 from pacs_core.dimse import is_valid_uid
+from pacs_lifecycle.archives import AnotherArchive, Keys, find_archive
 from pacs_lifecycle.config import PrefetchConfig
 from pacs_lifecycle.handlers import LifecycleHandler
 from pacs_lifecycle.interface import PREFETCH_JOB
@@ -43,36 +43,20 @@ from pacs_lifecycle.priors import (
     is_searchable,
     read_prior,
 )
-from pacs_lifecycle.retrieving import RetrievalError, find, find_peer, finding, get, move
+from pacs_lifecycle.retrieving import RetrievalError
 from pacs_lifecycle.rules import DAY, read_date
 
-_LEVEL: Final = tag_of("QueryRetrieveLevel")
 _PATIENT: Final = tag_of("PatientID")
 _ISSUER: Final = tag_of("IssuerOfPatientID")
 _BIRTH: Final = tag_of("PatientBirthDate")
 _STUDY: Final = tag_of("StudyInstanceUID")
 _SERIES: Final = tag_of("SeriesInstanceUID")
-_INSTANCE: Final = tag_of("SOPInstanceUID")
-_CLASS: Final = tag_of("SOPClassUID")
 _DATE: Final = tag_of("StudyDate")
 _MODALITY: Final = tag_of("Modality")
 _BODY_PART: Final = tag_of("BodyPartExamined")
 _STEPS: Final = tag_of("ScheduledProcedureStepSequence")
 _STUDY_KEYS_KNOWN: Final = (_PATIENT, _ISSUER, _BIRTH, _STUDY, _DATE)
 _LOOK: Final = 60.0
-_CONTEXTS: Final = 127
-"""Besides that of C-GET (PS3.8 Table 9-18)."""
-_SYNTAXES: Final = (
-    ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2"),
-    ("1.2.840.10008.1.2.4.70",),
-    ("1.2.840.10008.1.2.4.90",),
-    ("1.2.840.10008.1.2.4.80",),
-    ("1.2.840.10008.1.2.4.50",),
-    ("1.2.840.10008.1.2.4.91",),
-    ("1.2.840.10008.1.2.5",),
-)
-"""One presentation context each, so that a peer need not convert what it holds compressed."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -203,13 +187,13 @@ class PrefetchHandler(LifecycleHandler):
         for prior in priors:
             if chosen == rule.count:
                 break
-            peer = found[prior]
+            archive = found[prior]
             try:
-                if not await self._has_body_part(rule, order, peer, prior.uid):
+                if not await self._has_body_part(rule, order, archive, prior.uid):
                     continue
                 chosen += 1
                 if await self._lacks(prior):
-                    await self._fetch(rule, peer, prior)
+                    await archive.fetch_study(prior.uid, by_move=rule.retrieve == "move")
                     fetched += 1
             except (AssociationError, RetrievalError) as error:
                 problems.append(f"{prior.uid}: {error}")
@@ -218,33 +202,30 @@ class PrefetchHandler(LifecycleHandler):
         if problems:
             raise OSError("; ".join(problems[:3]))
 
-    async def _ask(self, rule: PrefetchConfig, order: Order) -> tuple[dict[Prior, Peer], list[str]]:
-        """Return what the peers have of the patient, and which peer has it."""
-        keys: dict[int, tuple[str, ...]] = dict.fromkeys(STUDY_KEYS, ())
-        keys |= {_LEVEL: ("STUDY",), _PATIENT: (order.patient_id,)}
-        found: dict[Prior, Peer] = {}
+    async def _ask(
+        self, rule: PrefetchConfig, order: Order
+    ) -> tuple[dict[Prior, AnotherArchive], list[str]]:
+        """Return what the archives have of the patient, and which has it."""
+        keys: Keys = {**dict.fromkeys(STUDY_KEYS, ()), _PATIENT: (order.patient_id,)}
+        found: dict[Prior, AnotherArchive] = {}
         problems: list[str] = []
         for name in rule.peers:
             try:
-                peer = find_peer(self.node, name)
-                async with finding(self.node, peer) as association:
-                    matches = await find(association, keys)
-                for each in matches:
+                archive = find_archive(self.node, name)
+                for each in await archive.find_studies(keys):
                     prior = read_prior(each, order)
                     if prior is not None and is_valid_uid(prior.uid):
-                        found.setdefault(prior, peer)
+                        found.setdefault(prior, archive)
             except (AssociationError, LookupError, RetrievalError) as error:
                 problems.append(f"{name}: {error}")
         return found, problems
 
     async def _has_body_part(
-        self, rule: PrefetchConfig, order: Order, peer: Peer, uid: str
+        self, rule: PrefetchConfig, order: Order, archive: AnotherArchive, uid: str
     ) -> bool:
         if not (rule.same_body_part and order.body_part):
             return True
-        keys = {_LEVEL: ("SERIES",), _STUDY: (uid,), _SERIES: (), _BODY_PART: ()}
-        async with finding(self.node, peer) as association:
-            series = await find(association, keys)
+        series = await archive.find_series(uid, {_SERIES: (), _BODY_PART: ()})
         said = (part.strip().upper() for each in series for part in texts(each, _BODY_PART))
         parts = set(filter(None, said))
         return not parts or order.body_part.upper() in parts
@@ -252,22 +233,6 @@ class PrefetchHandler(LifecycleHandler):
     async def _lacks(self, prior: Prior) -> bool:
         """Tell whether the archive has less of a study than the peer."""
         return await self.node.archive.count(of_study(prior.uid)) < max(prior.instances, 1)
-
-    async def _fetch(self, rule: PrefetchConfig, peer: Peer, prior: Prior) -> None:
-        keys = {_LEVEL: ("STUDY",), _STUDY: (prior.uid,)}
-        if rule.retrieve == "move":
-            await move(self.node, peer, keys)
-            return
-        asked = {_LEVEL: ("SERIES",), _STUDY: (prior.uid,), _SERIES: ()}
-        classes: set[str] = set()
-        async with finding(self.node, peer) as association:
-            for each in await find(association, asked):
-                images = {_LEVEL: ("IMAGE",), _STUDY: (prior.uid,), _INSTANCE: (), _CLASS: ()}
-                images[_SERIES] = texts(each, _SERIES)
-                for image in await find(association, images):
-                    classes.update(texts(image, _CLASS))
-        contexts = [(uid, some) for some in _SYNTAXES for uid in sorted(classes)][:_CONTEXTS]
-        await get(self.node, peer, keys, contexts)
 
 
 def _is_arrival(change: Change) -> bool:

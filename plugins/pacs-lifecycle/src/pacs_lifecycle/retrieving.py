@@ -30,7 +30,7 @@ _STUDY: Final = tag_of("StudyInstanceUID")
 _SERIES: Final = tag_of("SeriesInstanceUID")
 _INSTANCE: Final = tag_of("SOPInstanceUID")
 
-_MOST: Final = 50_000
+MOST: Final = 50_000
 """Matches of a query that are held."""
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def find_peer(node: Node, name: str) -> Peer:
     return peer
 
 
-async def fetch_instance(node: Node, name: str, instance: StoredInstance) -> None:
+async def fetch_instance(node: Node, peer: Peer, instance: StoredInstance) -> None:
     """Fetch an instance as it is stored here, by C-GET, and store it.
 
     Raises
@@ -70,7 +70,7 @@ async def fetch_instance(node: Node, name: str, instance: StoredInstance) -> Non
         _INSTANCE: (identity.sop_instance_uid,),
     }
     contexts = [(identity.sop_class_uid, (instance.transfer_syntax_uid,))]
-    await get(node, find_peer(node, name), keys, contexts)
+    await get(node, peer, keys, contexts)
 
 
 async def get(
@@ -148,8 +148,8 @@ async def find(association: RequestedAssociation, keys: Attributes) -> list[Attr
         async for response, match in responses:
             if category(response.status or 0) is StatusCategory.FAILURE:
                 raise RetrievalError(f"the query is answered {describe(response.status or 0)}")
-            if len(found) == _MOST:
-                raise RetrievalError(f"more than {_MOST} matches are found")
+            if len(found) == MOST:
+                raise RetrievalError(f"more than {MOST} matches are found")
             if match is not None:
                 found.append(match)
     return found

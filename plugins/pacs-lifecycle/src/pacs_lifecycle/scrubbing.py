@@ -28,8 +28,8 @@ from pacs_core.contracts import (
 from pacs_core.dataset import tag_of
 from pacs_lifecycle.handlers import LifecycleHandler
 from pacs_lifecycle.interface import Finding, Findings, Pass, Studies
+from pacs_lifecycle.mending import mend
 from pacs_lifecycle.planning import of_study
-from pacs_lifecycle.retrieving import fetch_instance
 from pacs_lifecycle.rules import DAY
 
 NAME: Final = "scrub"
@@ -128,7 +128,7 @@ class ScrubHandler(LifecycleHandler):
             return evolve(state, unread=state.unread + 1)
         except OSError as error:
             reason, kind = f"it cannot be read: {error}", DifferenceKind.UNREADABLE
-        if reason and await self._mend(instance, origin):
+        if reason and await mend(self.node, self.config.scrub, instance, origin):
             reason = ""
         if reason:
             finding = Finding(instance.key, kind.value, uid, reason, time.time())
@@ -138,19 +138,3 @@ class ScrubHandler(LifecycleHandler):
             await findings.clear(NAME, [uid])
             self._known.discard(uid)
         return evolve(state, checked=state.checked + 1, size=state.size + instance.size)
-
-    async def _mend(self, instance: StoredInstance, origin: Origin) -> bool:
-        """Fetch an instance from a peer that has it; tell whether it is whole now."""
-        for name in self.config.scrub.mend_from:
-            try:
-                await fetch_instance(self.node, name, instance)
-                now = await self.node.archive.locate(instance.identity.path)
-                if now is not None and not await self.node.archive.examine(now, origin):
-                    _log.warning("instance %s was mended from %s", now.identity, name)
-                    return True
-            except Exception as error:
-                _log.warning(
-                    "instance %s is not mended from %s: %s",
-                    instance.identity.sop_instance_uid, name, error,
-                )  # fmt: skip
-        return False

@@ -6,7 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 from weakref import WeakSet
 
-from pacs_core.api.copying import ExpectedContent, Pace, ReadPace, copy_verified
+from pacs_core.api.copying import (
+    ExpectedContent,
+    Pace,
+    ReadPace,
+    copy_verified,
+    verify_content,
+)
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     Availability,
@@ -18,6 +24,7 @@ from pacs_core.contracts import (
     ObjectStore,
     ObjectWriter,
     QueueStatus,
+    StorageFullError,
     StoredInstance,
     StoredObject,
     WrappingStore,
@@ -324,6 +331,47 @@ class TieredStore(WrappingStore):
                 raise ObjectNotFoundError(key)
         return size
 
+    async def mend(self, key: str, expected: StoredInstance) -> str:
+        """Put a whole copy in the place of damaged ones above it; return its tier.
+
+        An upper copy goes only once a lower one was read and found to be what is expected.
+
+        Returns
+        -------
+        str
+            Name of the tier that had it; empty if no other copy is whole.
+        """
+        content = _content_of(expected)
+        async with self._locks.locked(key):
+            held: list[ObjectStore] = []
+            for place, store in enumerate(self._stores):
+                if place in self._tiers.offline:
+                    continue
+                if (await store.availability([key]))[0] is Availability.UNAVAILABLE:
+                    continue
+                if held and await _is_whole(store, key, content):
+                    for damaged in held:
+                        await damaged.delete(key)
+                    with suppress(StorageFullError):  # it is read where it is, then
+                        await _copy(key, store, held[0], expected)
+                    return self._tiers.names[place]
+                held.append(store)
+        return ""
+
+
+def _content_of(expected: StoredInstance) -> ExpectedContent:
+    return ExpectedContent(expected.size, expected.dataset_offset, expected.digest)
+
+
+async def _is_whole(store: ObjectStore, key: str, content: ExpectedContent) -> bool:
+    try:
+        async with await store.open(key) as reader:
+            await verify_content(reader, key, content)
+    except (DamagedObjectError, ObjectNotFoundError, OSError) as error:
+        _log.warning("object %s has no whole copy in a lower tier: %s", key, error)
+        return False
+    return True
+
 
 async def _copy(
     key: str,
@@ -332,9 +380,7 @@ async def _copy(
     expected: StoredInstance | None,
     pace: Pace = _AS_FAST_AS_IT_CAN,
 ) -> int:
-    content = None
-    if expected is not None:
-        content = ExpectedContent(expected.size, expected.dataset_offset, expected.digest)
+    content = None if expected is None else _content_of(expected)
     async with await source.open(key) as reader, target.writer_at(key) as writer:
         copy = await copy_verified(reader, target, writer, expected=content, pace=pace)
     return copy.size
