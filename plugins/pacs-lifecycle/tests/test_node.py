@@ -204,20 +204,28 @@ def test_what_rules_delete_waits_in_the_bin_and_comes_back(folder):
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-def test_a_sweep_comes_by_its_schedule(folder):
-    """Each minute, as its cron expression says: nobody asks for it."""
-    with node_process(folder, tables(schedule="* * * * *"), plugins=PLUGINS) as node:
+def test_what_is_scheduled_comes_by_itself(folder):
+    """Each minute, as cron expressions say: rules, scrubbing and the comparison of index and store.
+
+    Nobody asks for it.
+    """
+    minutely = {"schedule": "* * * * *"}
+    configured = tables(**minutely, scrub={"every": 1, "rate": 0, **minutely}, check=minutely)
+    with node_process(folder, configured, plugins=PLUGINS) as node:
         anyio.run(store, node.peer)
         until(lambda: all_complete(folder))
         until(lambda: age(folder, 8) or anyio.run(find, node.peer) != set(NAMES), 150)
         until(lambda: anyio.run(find, node.peer) == set(NAMES) - {"old", "held"})
         until(lambda: "2 studies deleted" in pacs(folder, "jobs", "list")[1])
-        swept = json.loads(
-            pacs(folder, "jobs", "list", "--state", "succeeded", "--json")[1].splitlines()[0]
-        )
-        assert (swept["kind"], swept["arguments"]) == ("lifecycle.sweep", {})
-        # And the next one is planned.
-        assert "lifecycle.sweep" in pacs(folder, "jobs", "list", "--state", "waiting")[1]
+        wanted = {"lifecycle.sweep", "lifecycle.scrub", "lifecycle.check"}
+        until(lambda: wanted <= kinds_of_jobs(folder, "succeeded"))
+        # And the next ones are planned.
+        until(lambda: wanted <= kinds_of_jobs(folder, "waiting"))
+
+
+def kinds_of_jobs(folder, state):
+    _, told = pacs(folder, "jobs", "list", "--state", state, "--json")
+    return {json.loads(line)["kind"] for line in told.splitlines()}
 
 
 def all_complete(folder):

@@ -109,7 +109,9 @@ def is_of_age(config: RuleConfig, study: Study, now: float) -> bool:
         or today < _years_after(study.birth_date, config.patient_older_than)
     ):
         return False
-    if config.age == "arrival" or not config.older_than:
+    if not config.older_than:
+        return True  # also of what came a moment ago by a clock that was set back since
+    if config.age == "arrival":
         return now - study.arrived >= config.older_than * DAY
     return study.study_date is not None and (today - study.study_date).days >= config.older_than
 
