@@ -37,6 +37,12 @@ def place(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
                 "concurrency": 2,
             },
             "lesion-dimse": {"adapter": "dimse", "peer": "example", "version": "1.0.0"},
+            "small": {
+                "adapter": "rest-push",
+                "url": f"http://127.0.0.1:{example.http}/infer",
+                "results_from": ["AI_SMALL"],
+                "max_size": 20_000,
+            },
             "steps": {
                 "adapter": "ups",
                 "code": ["LESION", "99TEST", "Find lesions"],
@@ -111,6 +117,36 @@ def test_results_come_back_by_c_store(place: Place, tools: Any) -> None:
     assert not site.instances(others[0].StudyInstanceUID)
 
 
+def test_what_is_too_large_for_a_result_is_in_quarantine_also_by_c_store(
+    place: Place, tools: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A900H with the reason, and the next one is taken; who has looked at it has it archived."""
+    site = place.site
+    images = tools.make_series(1, BodyPartExamined="HEAD")
+    study = str(images[0].StudyInstanceUID)
+    site.store(images)
+    site.finish(site.ask("small", study).number)
+    results = []
+    for size in (30_000, 60_000, 100):
+        (result,) = tools.make_series(1)
+        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "StudyID"):
+            setattr(result, keyword, images[0].get(keyword))
+        result.ContentDate, result.Manufacturer = "20260103", "ACME"
+        result.ManufacturerModelName, result.SoftwareVersions = "Small", "1"
+        result.add_new(0x00090010, "LO", "ACME")
+        result.add_new(0x00091001, "UN", bytes(size))
+        results.append(result)
+    assert site.store(results, calling="AI_SMALL") == [0xA900, 0xA900, 0]
+    found = {each.instance_uid: each for each in site.results(study_uid=study)}
+    large, cut, _ = (found.get(str(each.SOPInstanceUID)) for each in results)
+    assert large.reasons == ("size: it is larger than 20000 bytes",)
+    assert cut is None  # its header is not whole, so that nobody knows its UID
+    assert site.run("ai", "list", "--state", "quarantined", "--service", "small") == 0
+    assert "it was not taken further than 40000 bytes" in capsys.readouterr().out
+    assert site.run("ai", "release", str(large.number)) == 0
+    assert str(results[0].SOPInstanceUID) in site.instances(study)
+
+
 def test_a_work_item_is_performed_without_http(place: Place, tools: Any) -> None:
     """IHE AIW-I over DIMSE alone: the inputs are read by C-GET, since there is no DICOMweb."""
     site, images = place.site, tools.make_series(BodyPartExamined="HEAD")
@@ -130,7 +166,7 @@ def test_a_work_item_that_is_performed_may_be_unwanted(place: Place, tools: Any)
     study = images[0].StudyInstanceUID
     site.store(images)
     request = site.finish(site.ask("steps", study).number, "asked")
-    serving = ("--worklist", "LESION^99TEST", "--ae-title", "AI_STEPS", "--delay", "3")
+    serving = ("--worklist", "LESION^99TEST", "--ae-title", "AI_STEPS", "--delay", "8")
     node = site.node.node.opened.node
     steps, state = node.find(UnifiedProcedureSteps), tag_of("ProcedureStepState")
 

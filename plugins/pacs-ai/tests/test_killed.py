@@ -54,7 +54,7 @@ def test_whatever_the_adapter_a_service_that_is_killed_at_work_has_answered_in_t
             uid = request_of(number).note.split()[-1]
             return site.node.call(steps.find, uid).attributes[STATE]
 
-        slow = ("--delay", "60")
+        slow = ("--delay", "600")  # longer than any machine takes to get there
         with tools.run_example(*serving, *slow) as one, tools.run_example(*steps, *slow) as other:
             asked = {
                 name: site.ask(name, str(images[0].StudyInstanceUID)).number
