@@ -8,6 +8,8 @@ import httpx
 import pytest
 from importlib_metadata import EntryPoint
 from pacs_jobs.api import JobFailedError, JobHandler, JobKind, JobQueue, NewJob, RunningJob
+from pacs_jobs.config import JobsConfig
+from pacs_jobs.health import JobsCheck
 
 from pacs_core.cli.main import main
 from pacs_core.contracts import Setup
@@ -72,6 +74,23 @@ def test_jobs_that_cannot_be_begun_are_told(node, capsys):
         assert ask()[1].endswith(" s ago, and is not begun")
     until(lambda: ask() == (200, ""))
     until(lambda: "succeeded" in pacs(running, capsys, "jobs", "show", str(number))[1])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("begins", "told"), [(0, "a job was due "), (1, "")])
+async def test_a_backlog_that_is_worked_off_is_none_that_is_not(begins, told):
+    """However old it is: a node that was down for a night has much to do, one after the other."""
+    begun = 0
+
+    class Queue:
+        async def next_due(self, kinds):
+            nonlocal begun
+            begun += begins
+            return datetime.now(UTC) - timedelta(hours=8)
+
+    check = JobsCheck(Queue(), JobsConfig(), lambda: ["chore"], lambda: begun)
+    assert (await check.check()).startswith(told)
+    assert bool(await check.check()) == bool(told)
 
 
 def test_jobs_that_were_given_up_are_told_until_they_are_purged(node, capsys):

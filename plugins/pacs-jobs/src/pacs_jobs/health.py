@@ -14,7 +14,8 @@ from pacs_jobs.jobs import JobState
 from pacs_jobs.queue import JobQueue
 
 _AGAIN: Final = 1.0
-"""Seconds after which it is looked again: the clock may have gone ahead just now."""
+"""Seconds after which it is looked again: the clock may have gone ahead just now, or the node have
+started with much that was due meanwhile, which it begins one after the other."""
 _NOBODY: Final = ("health",)
 """No kind: by asking for it, the queue is asked whether it answers."""
 
@@ -32,19 +33,23 @@ class JobsCheck(HealthCheck):
     config : JobsConfig
     free : callable
         Returns the kinds of which this process may begin another job.
+    begun : callable
+        Returns how many it has begun.
     """
 
     queue: JobQueue
     config: JobsConfig
     free: Callable[[], Collection[str]]
+    begun: Callable[[], int]
     name: str = "jobs"
 
     async def check(self) -> str:
         """See base."""
+        before = self.begun()
         if await self._seconds_late() > self.config.overdue:
             await anyio.sleep(_AGAIN)
             late = await self._seconds_late()
-            if late > self.config.overdue:
+            if late > self.config.overdue and self.begun() == before:
                 return f"a job was due {late:.0f} s ago, and is not begun"
         if self.config.given_up:
             number = (await count_given_up(self.queue)).total()

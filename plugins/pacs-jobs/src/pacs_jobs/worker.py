@@ -99,12 +99,13 @@ class JobWorker(Service):
     _handlers: dict[str, JobHandler] = field(factory=dict)
     _kinds: dict[str, DeclaredKind] = field(factory=dict)
     _busy: Counter[str] = field(factory=Counter)
+    _begun: int = 0
     _looking: anyio.Lock = field(factory=anyio.Lock)
     _health: JobsCheck = field(init=False)
 
     @_health.default
     def _make_check(self) -> JobsCheck:
-        return JobsCheck(self.node.find(JobQueue), self.config, self._free)
+        return JobsCheck(self.node.find(JobQueue), self.config, self._free, lambda: self._begun)
 
     def _free(self) -> list[str]:
         """Return the kinds of which this process may begin another job."""
@@ -157,6 +158,7 @@ class JobWorker(Service):
                 if leased is None:
                     return
                 self._busy[leased.job.kind] += 1
+                self._begun += 1
                 job = leased.job
                 held = _Held(leased, RunningJob(job.number, job.arguments, job.attempts))
                 held.hold_until(until)
