@@ -77,7 +77,8 @@ class ServiceDescriptor:
         Names of services that must have started before.
     bind : (str, int) or None
         Host and port to listen on; port 0 takes a free one. The kernel binds before the first
-        worker exists, and refuses the service if the port is taken.
+        worker exists, and refuses the service if the port is taken. Services that listen start
+        after the others, as far as `after` lets them.
     describe_address : callable or None
         Returns what to print below the node's ``ready:`` line, such as
         ``"web: http://127.0.0.1:8042/"``, for the host and port that were bound.
