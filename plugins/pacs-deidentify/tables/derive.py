@@ -16,7 +16,8 @@ An option's action is that of the older table where it has the attribute. What w
 follows the rules by which the standard fills these columns: dates and times are kept or modified
 (E.3.6), UIDs kept (E.3.9), AE titles kept with devices (E.3.8), descriptions cleaned (E.3.5). Such
 rows are marked as derived. `LATER` has what is known of an edition that is newer than 2020, from
-the public source of the uploader of RadPlanBio, whose lists agree with the other derived rows.
+the public source of the uploader of RadPlanBio: of device, patient, descriptors and some of the
+dates. Its lists of UIDs and institutions were not compared.
 
 Words that codes of the standard are of come from pydicom. `identifying.tsv` is picked by hand
 from the modules of PS3.3, so that what proves does not depend on what is cleaned.
