@@ -257,6 +257,23 @@ def test_characters_whose_bytes_are_delimiters_do_not_hide_msh_18(charset, codec
     assert answer.get("MSA", 2) == "1"
 
 
+def test_a_site_says_in_which_character_set_messages_are_that_name_none():
+    """`character_set`: also what is before MSH-18, and its answer, are in that."""
+    raw = message("PID|1||4711||山田").replace("|HIS|", "|倒円病院|").encode("shift_jis")
+    assert raw.split(b"\r")[0].count(b"|") > message("").split("\r")[0].count("|")
+    read = read_message(raw, "shift_jis")
+    assert (read.sender, read.control_id) == ("倒円病院|HOSPITAL", "1")
+    answer = read_message(acknowledge(raw, "5", application="", default="shift_jis"))
+    assert (answer.get("MSH", 5), answer.get("MSA", 2)) == ("倒円病院", "1")
+
+
+@pytest.mark.parametrize("content", [b"MSH\x1b(B", b"MSH\x1b$B", b"MSH\xe3", b"MSH\x1b(J\x1b(B|"])
+def test_a_header_of_nothing_but_escapes_is_refused_and_answered(content):
+    with pytest.raises(MessageError):
+        read_message(content, "iso2022_jp")
+    assert read_message(acknowledge(content, "1", application="A")).get("MSA", 1) == "AA"
+
+
 def test_utf_16_is_refused_since_mllp_cannot_carry_it():
     with pytest.raises(MessageError, match="'UNICODE UTF-16' in MSH-18 is not supported"):
         read_message(message("PID|1||1", charset="UNICODE UTF-16").encode())

@@ -49,7 +49,12 @@ class Code(StrEnum):
 
 
 def acknowledge(
-    content: bytes, number: str, *, application: str, error: MessageError | None = None
+    content: bytes,
+    number: str,
+    *,
+    application: str,
+    error: MessageError | None = None,
+    default: str = "utf-8",
 ) -> bytes:
     """Return the acknowledgment of a message, however broken that is.
 
@@ -65,8 +70,10 @@ def acknowledge(
         Of this system, if the message does not say whom it is for.
     error : MessageError, optional
         What is wrong.
+    default : str
+        Python's name of the character set of messages that name none.
     """
-    header = read_header(content)
+    header = read_header(content, default)
     ours = _translation(header.delimiters)
 
     def told(number: int) -> str:

@@ -55,9 +55,18 @@ def kind_of(kind: str) -> PluginAuditKind:
 
 
 def make_event(
-    kept: KeptMessage, kind: PluginAuditKind, outcome: Outcome, result: str, origin: Origin
+    kept: KeptMessage,
+    kind: PluginAuditKind,
+    outcome: Outcome,
+    result: str,
+    origin: Origin,
+    *,
+    character_set: str = "utf-8",
 ) -> AuditEvent:
-    """Return the event of a message that was heeded, or undone."""
+    """Return the event of a message that was heeded, or undone.
+
+    `character_set` is that of messages that name none.
+    """
     details: dict[str, AuditValue] = {
         "message": kept.number,
         "type": kept.kind,
@@ -71,19 +80,20 @@ def make_event(
     patient = AuditObject(
         AuditObjectKind.PATIENT, kept.patient, details={"MSH-10": kept.control_id}
     )
+    participants = _participants(kept.content, origin, character_set)
     return AuditEvent(
         kind,
         outcome,
         origin,
         details,
         action=EventAction.UPDATE,
-        participants=_participants(kept.content, origin) if kind.value == HEEDED.value else (),
+        participants=participants if kind.value == HEEDED.value else (),
         objects=(patient,) if kept.patient else (),
     )
 
 
-def _participants(content: bytes, origin: Origin) -> tuple[Participant, ...]:
-    header = read_header(content)
+def _participants(content: bytes, origin: Origin, character_set: str) -> tuple[Participant, ...]:
+    header = read_header(content, character_set)
     if len(header.fields) < 6:
         return ()
     sending, sends_from, receiving, receives_at = (header.get(n)[:200] for n in range(3, 7))

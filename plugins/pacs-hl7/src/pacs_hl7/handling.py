@@ -126,7 +126,7 @@ class Handler:
             kept,
             state=MessageState.DONE if result else MessageState.IGNORED,
             result=result,
-            answer=acknowledge(kept.content, str(kept.number), application=self._name),
+            answer=self._answer(kept),
             conflict=work.conflict,
             effects=(*kept.effects, *work.effects),
         )
@@ -162,9 +162,11 @@ class Handler:
     def _messages(self) -> Messages:
         return self.node.find(Messages)
 
-    @property
-    def _name(self) -> str:
-        return self.node.settings.ae_title
+    def _answer(self, kept: KeptMessage, error: MessageError | None = None) -> bytes:
+        name, default = self.node.settings.ae_title, self.config.character_set
+        return acknowledge(
+            kept.content, str(kept.number), application=name, error=error, default=default
+        )
 
     async def _heed(self, message: Message, origin: Origin, work: Work) -> None:
         """Do it, and note what was done; nothing if there is nothing to do."""
@@ -205,7 +207,7 @@ class Handler:
             "message %s (%s) from %s failed: %s; see pacs hl7 show %s",
             kept.control_id or "without control ID", kept.kind, origin.host, error, kept.number,
         )  # fmt: skip
-        answer = acknowledge(kept.content, str(kept.number), application=self._name, error=error)
+        answer = self._answer(kept, error)
         await self._record(kept, Outcome.FAILURE, str(error), origin)
         # What was done before it failed can be undone.
         effects = (*kept.effects, *work.effects)
@@ -223,5 +225,12 @@ class Handler:
         origin: Origin,
         kind: PluginAuditKind | None = None,
     ) -> None:
-        event = make_event(kept, kind or kind_of(kept.kind), outcome, result, origin)
+        event = make_event(
+            kept,
+            kind or kind_of(kept.kind),
+            outcome,
+            result,
+            origin,
+            character_set=self.config.character_set,
+        )
         await self.node.audit.record(event)

@@ -235,24 +235,34 @@ class Header:
         return (named.split(repetition)[0] if repetition else named).strip().upper()
 
 
-def read_header(content: bytes) -> Header:
-    """Return the header of a message, however broken that is."""
+def read_header(content: bytes, default: str = "utf-8") -> Header:
+    """Return the header of a message, however broken that is.
+
+    Parameters
+    ----------
+    content : bytes
+    default : str
+        Python's name of the character set of messages that name none.
+    """
     line = content.lstrip(b"\r\n").split(b"\r", 1)[0].split(b"\n", 1)[0]
     if not line.startswith(b"MSH") or len(line) < 4:
         return Header(())
-    for codec in _OF_TWO_BYTES:
+    for codec in (*_OF_TWO_BYTES, default):
         try:
             header = _split_header(line.decode(codec))
-        except UnicodeDecodeError:
+        except UnicodeError:
             continue
-        if _CHARACTER_SETS.get(header.character_set) == codec:
+        named = _CHARACTER_SETS.get(header.character_set)
+        if named == codec or (codec == default and named == ""):
             return header
     known = _split_header(line.decode("latin-1"))
-    codec = _CHARACTER_SETS.get(known.character_set) or "utf-8"
+    codec = _CHARACTER_SETS.get(known.character_set) or default
     return _split_header(line.decode(codec, "replace"))
 
 
 def _split_header(line: str) -> Header:
+    if len(line) < 4:  # there was nothing behind but what switches between sets of characters
+        return Header(())
     separator = line[3]
     # What separates is MSH-1, and the first thing behind the name of the segment.
     return Header((separator, *line[4:].split(separator)))
@@ -284,7 +294,7 @@ def read_message(content: bytes, default: str = "utf-8") -> Message:
     ------
     MessageError
     """
-    header = read_header(content)
+    header = read_header(content, default)
     if len(header.delimiters) < 2:
         raise MessageError("the message does not begin with an MSH segment", Fault.SEGMENT_SEQUENCE)
     named = header.character_set
