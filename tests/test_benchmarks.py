@@ -56,6 +56,16 @@ def test_stores_with_servers_beside(benchmark, contestant):
     assert all(value > 0 for figure in figures for value in figure["values"])
 
 
+def test_works_on_files(benchmark):
+    figures = benchmark("tools", contestant="ours-tools")
+    assert [figure["case"] for figure in figures] == [
+        "dump, 10 files",
+        "modify, 10 files",
+        "json, 10 files",
+    ]
+    assert all(value > 0 for figure in figures for value in figure["values"])
+
+
 def test_converts(benchmark):
     figures = benchmark("codecs", "--syntaxes", "JPEG-LS", contestant="ours-convert")
     assert [(figure["case"], figure["metric"]) for figure in figures] == [

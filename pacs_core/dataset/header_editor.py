@@ -19,8 +19,8 @@ from pacs_core.dataset.transfer_syntax import encoding_of
 # long it is. Everything that is not edited is copied as it is, so
 # that an edit of one attribute leaves all other bytes alone.
 
-Edit: TypeAlias = tuple[str, bytes] | None
-"""VR and encoded value of an element to write; None to remove it."""
+Edit: TypeAlias = tuple[str, bytes] | bytes | None
+"""VR and encoded value of an element to write, or all of it, encoded; None to remove it."""
 
 _Element: TypeAlias = tuple[int, int, int]
 
@@ -153,6 +153,8 @@ def _elements_of_known_length(header: bytes | memoryview, layout: Layout) -> lis
 def _encode_edit(tag: int, edit: Edit, transfer_syntax_uid: str) -> bytes:
     if edit is None:
         return b""
+    if isinstance(edit, bytes):
+        return edit
     vr, value = edit
     value += b"\0" * (len(value) & 1)
     return element_header(tag, vr, len(value), transfer_syntax_uid) + value

@@ -42,8 +42,9 @@ _DECODERS: _Commands = {
 }
 
 
-def _no_server(directory: Path, port: int, move_port: int) -> Sequence[str]:
-    raise PeerError("a converter serves nobody")
+def no_server(directory: Path, port: int, move_port: int) -> Sequence[str]:
+    """Refuse to serve: programs that convert, or work on files, have no port."""
+    raise PeerError("it serves nobody")
 
 
 @frozen
@@ -98,7 +99,7 @@ def _converter(
         name,
         durable=False,
         does=frozenset(conversions),
-        command=_no_server,
+        command=no_server,
         settings=settings,
         missing=needs(program) if program else lambda: "",
         conversions=conversions,

@@ -7,6 +7,7 @@ from pathlib import Path
 from .contestant import Contestant
 from .contestants import CONTESTANTS, dcmtk, needs, needs_module
 from .converters import CONVERTERS
+from .tools import TOOLBOXES
 
 
 def _pacs_store(directory: Path, port: int, _: int) -> Sequence[str]:
@@ -57,6 +58,6 @@ def chosen(names: Sequence[str]) -> list[Contestant]:
     """Return those of all whose names begin with one of those given; all if none is given."""
     return [
         contestant
-        for contestant in (*CONTESTANTS, *SENDERS, *CONVERTERS)
+        for contestant in (*CONTESTANTS, *SENDERS, *CONVERTERS, *TOOLBOXES)
         if not names or contestant.name.startswith(tuple(names))
     ]

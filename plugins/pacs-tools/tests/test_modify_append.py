@@ -98,14 +98,29 @@ def test_a_private_creator_gets_a_block(run, tmp_path, name):
     after = dcmread(tmp_path / name)
     block = after.private_block(0x0077, CREATOR)
     assert block.block_start == 0x1000
+    inner = block[0x03].value[0].private_block(0x0013, CREATOR)[0xFF].value
     if after.file_meta.TransferSyntaxUID.is_implicit_VR:  # where nothing says what VR it is
-        assert block[0x01].value == b"red "
-        return
-    assert block[0x01].value == "red"
-    assert list(block[0x02].value) == [65535, 3]
-    assert block[0x03].value[0].private_block(0x0013, CREATOR)[0xFF].value == 1.5
+        assert (block[0x01].value, inner) == (b"red ", b"1.5 ")
+    else:
+        assert (block[0x01].value, inner) == ("red", 1.5)
+        assert list(block[0x02].value) == [65535, 3]
     if shutil.which("dcmdump"):
         subprocess.run(["dcmdump", "-q", tmp_path / name], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_private_sequence_stays_one_where_no_vr_says_so(run, tmp_path):
+    """PS3.5 §6.2.2: in Implicit VR, undefined length is what tells sequences (pydicom#474)."""
+    source = dcmread(FOLDER / "MR_small_implicit.dcm")
+    inner = Dataset()
+    inner.PatientID = "1"
+    source.private_block(0x0077, CREATOR, create=True).add_new(1, "SQ", [inner])
+    source[0x0077_1001].is_undefined_length = True
+    source.save_as(tmp_path / "a.dcm")
+    for value in ("22", "333"):
+        assert run(tmp_path / "a.dcm", "-s", f"0077,[{CREATOR}],01[1].PatientID={value}",
+                   "--in-place")[0] == 0  # fmt: skip
+        (item,) = dcmread(tmp_path / "a.dcm")[0x0077_1001].value
+        assert item.PatientID == value
 
 
 def test_a_private_attribute_is_named_by_its_creator(run, tmp_path):

@@ -3,7 +3,20 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from ..runner import Case, Options
-from . import codecs, control, find, ingest, large, process, retrieve, send, store, web, worklist
+from . import (
+    codecs,
+    control,
+    find,
+    ingest,
+    large,
+    process,
+    retrieve,
+    send,
+    store,
+    tools,
+    web,
+    worklist,
+)
 
 WORKLOADS: Mapping[str, Callable[[Options], Iterator[Case]]] = {
     "associate": control.associate_cases,
@@ -14,6 +27,7 @@ WORKLOADS: Mapping[str, Callable[[Options], Iterator[Case]]] = {
     "retrieve": retrieve.cases,
     "send": send.cases,
     "codecs": codecs.cases,
+    "tools": tools.cases,
     "web": web.cases,
     "worklist": worklist.cases,
     "ingest": ingest.cases,

@@ -22,6 +22,7 @@ PUBLIC = {
     "pacs_core.api.conversion",
     "pacs_core.api.copying",
     "pacs_core.api.file_commands",
+    "pacs_core.api.file_queries",
     "pacs_core.api.files",
     "pacs_core.api.identifiers",
     "pacs_core.api.images",

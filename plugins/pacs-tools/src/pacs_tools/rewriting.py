@@ -7,6 +7,7 @@ whichever side of them something changes.
 """
 
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Final
 
 from pacs_core.api.file_commands import CommandError
@@ -64,14 +65,18 @@ def rewrite_dataset(file: DicomFile, edits: Mapping[int, Edit]) -> Iterator[byte
 
 def _long_values(file: DicomFile) -> Iterator[tuple[int, int, int]]:
     """Iterate over tag, start and end of the values that were left in the file."""
-    for element in sorted(file.elements.elements.values(), key=lambda each: each.tag):
-        if isinstance(element.value, BulkData):
-            start, length = element.value.offset, element.value.length
-            if length is None:
-                *_, (offset, last) = iterate_fragments(file, start)
-                yield element.tag, start, offset + last + 8
-            else:
-                yield element.tag, start, start + length
+    # Of hundreds of elements few are long, or none.
+    found = [
+        (tag, each.value)
+        for tag, each in file.elements.elements.items()
+        if isinstance(each.value, BulkData)
+    ]
+    for tag, value in sorted(found, key=itemgetter(0)):
+        if value.length is None:
+            *_, (offset, last) = iterate_fragments(file, value.offset)
+            yield tag, value.offset, offset + last + 8
+        else:
+            yield tag, value.offset, value.offset + value.length
 
 
 def iterate_fragments(file: DicomFile, offset: int) -> Iterator[tuple[int, int]]:
@@ -121,6 +126,9 @@ def encode_element(file: DicomFile, element: DataElement) -> Edit:
         return bytes(swap_words(stored, value.word_size))
 
     whole = b"".join(encode_elements(ElementSet({element.tag: element}), syntax, read_bulk))
+    if element.vr == "SQ" and element.tag >> 16 & 1:
+        # Without VRs, its undefined length is all that tells that it is a sequence (PS3.5 §6.2.2).
+        return whole
     value = whole[12 if encoding_of(syntax).explicit and element.vr in _WIDE else 8 :]
     # The edited sequence is written with its length, and so without a delimitation item.
     return element.vr, value[:-8] if element.vr == "SQ" else value

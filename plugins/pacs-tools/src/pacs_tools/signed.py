@@ -33,7 +33,7 @@ def find_broken_signatures(before: ElementSet, after: ElementSet) -> Iterator[tu
             )
             if (tag := next(changed, None)) is not None:
                 yield next(iter(item.texts(_SIGNATURE_UID)), ""), tag
-    for element in before:
+    for element in before.elements.values():
         other = after.elements.get(element.tag)
         if other is not None and other is not element:
             for old, new in zip(element.items, other.items, strict=False):
