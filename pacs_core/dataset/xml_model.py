@@ -113,9 +113,8 @@ def _content(
     if is_binary(element):
         yield f"<InlineBinary>{b64encode(element.value).decode()}</InlineBinary>"  # type: ignore[arg-type]
         return
+    # Empty values have a number too: that of the last one tells how many there are.
     for number, text in enumerate(texts_of(element, elements.character_sets), 1):
-        if not text:
-            continue  # numbers tell where values are empty (PS3.19 Table A.1.5-2)
         if element.vr == "PN":
             name = "".join(_person_name(_legal(text, path, options)))
             yield f'<PersonName number="{number}">{name}</PersonName>'

@@ -189,6 +189,26 @@ OF_AN_INSTANCE = {
 """What is another with each instance or program: who made it, when, and the unit of an STL file."""
 
 
+@pytest.mark.parametrize("command", ["json", "xml"])
+def test_empty_values_stay_where_they_are(run, tmp_path, command):
+    """The last one, too, which tells how many there are (dcm4che#633)."""
+    source = dcmread(CT)
+    source.ImageType, source.OtherPatientNames = ["A", "", "B", ""], ["X", "", "Y"]
+    source.save_as(tmp_path / "a.dcm")
+    assert run(command, tmp_path / "a.dcm", tmp_path / "model")[0] == 0
+    assert run(command, tmp_path / "model", tmp_path / "b.dcm")[0] == 0
+    assert run("diff", tmp_path / "a.dcm", tmp_path / "b.dcm") == (0, "", "")
+    if command == "xml":
+        theirs = ElementTree.fromstring(dcmtk("dcm2xml", "-q", "-nat", tmp_path / "a.dcm")[1])
+        ours = ElementTree.fromstring((tmp_path / "model").read_bytes())
+        numbers = [
+            [child.get("number") for each in model for child in each
+             if each.get("tag") in {"00080008", "00101001"}]
+            for model in (ours, theirs)
+        ]  # fmt: skip
+        assert numbers[0] == numbers[1]
+
+
 @pytest.mark.parametrize("kind", DOCUMENTS)
 def test_a_document_gets_the_attributes_that_dcmtk_gives_it(run, tmp_path, kind):
     program, content = DOCUMENTS[kind]

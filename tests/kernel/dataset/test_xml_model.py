@@ -46,7 +46,7 @@ def test_the_document_is_as_the_standard_has_it():
         ("GivenName", "太郎"),
     ]
     values = [(value.get("number"), value.text) for value in by_tag["00080008"]]
-    assert values == [("1", "ORIGINAL"), ("3", "AXIAL")]
+    assert values == [("1", "ORIGINAL"), ("2", None), ("3", "AXIAL")]
     private = by_tag["00090002"]
     assert private.get("privateCreator") == 'ACME "1"'
     assert private[0].text == "YWI="
