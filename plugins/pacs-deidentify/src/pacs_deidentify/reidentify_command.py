@@ -15,7 +15,6 @@ from pacs_core.api.file_commands import (
     UsageError,
     complain,
     map_files,
-    progress,
     say,
     walk,
 )
@@ -83,11 +82,8 @@ def reidentify(
             return "done"
         return "refused"
 
-    outcomes: Counter[str] = Counter()
-    with progress("re-identifying", None) as advance:
-        for outcome in map_files(restore_one, walk([source], without=output), jobs):
-            advance(1)
-            outcomes[outcome] += 1
+    files = walk([source], without=output)
+    outcomes = Counter(map_files(restore_one, files, jobs, label="re-identifying"))
     done, refused = outcomes["done"], outcomes["refused"]
     say(
         f"{done} instance{'' if done == 1 else 's'} re-identified"

@@ -101,7 +101,8 @@ def verify(
         return len(described), faults
 
     count = 0
-    for number, faults in map_files(verify_found, walk(paths), jobs):
+    results = map_files(verify_found, walk(paths), jobs, label="verifying", prints=True)
+    for number, faults in results:
         count += number
         problems += faults
     for problem in problems:
