@@ -12,8 +12,6 @@ import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
-from pacs_core.api.commands import main
-
 pytestmark = pytest.mark.skipif(not shutil.which("dcmdump"), reason="DCMTK is not installed")
 
 CT = Path(get_testdata_file("CT_small.dcm"))
@@ -31,16 +29,6 @@ UNREADABLE = ("no_meta.dcm", "MR_truncated.dcm", "rtplan_truncated.dcm")
 CHARSETS = sorted(path.name for path in (FOLDER.parent / "charset_files").glob("chr*.dcm"))
 LEFT_OUT = {"00080005", "FFFCFFFC"}
 """The character set of a model is UTF-8, and not each writer says so; DCMTK drops the padding."""
-
-
-@pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main([*map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
 
 
 def dcmtk(*arguments):

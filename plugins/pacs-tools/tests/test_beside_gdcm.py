@@ -11,8 +11,6 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.datadict import tag_for_keyword
 
-from pacs_core.api.commands import main
-
 pytestmark = pytest.mark.skipif(not shutil.which("gdcminfo"), reason="GDCM is not installed")
 
 CT = Path(get_testdata_file("CT_small.dcm"))
@@ -27,16 +25,6 @@ SHOWN = {
     "BitsAllocated": "BitsAllocated",
     "PhotometricInterpretation": "PhotometricInterpretation",
 }
-
-
-@pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main([*map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
 
 
 def gdcm(*arguments):

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,8 @@ SOURCES = [CT.parent / f"{name}.dcm" for name in NAMES]
 
 
 @pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main(["dicomdir", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
+def run(run):
+    return partial(run, "dicomdir")
 
 
 @pytest.fixture(scope="module")

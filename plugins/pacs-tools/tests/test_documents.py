@@ -8,8 +8,6 @@ import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
-from pacs_core.api.commands import main
-
 CT = Path(get_testdata_file("CT_small.dcm"))
 DOCUMENTS = {
     "pdf": b"%PDF-1.4\n%odd number of bytes\n%%EOF",
@@ -18,16 +16,6 @@ DOCUMENTS = {
     "stl": b"solid cube\nendsolid cube\n",
 }
 CLASSES = {"pdf": "104.1", "cda": "104.2", "stl": "104.3"}
-
-
-@pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main([*map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)

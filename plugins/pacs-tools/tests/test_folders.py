@@ -17,7 +17,6 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRLittleEndian
 
-from pacs_core.api.commands import main
 from pacs_core.api.file_commands import NOTHING
 
 CT = Path(get_testdata_file("CT_small.dcm"))
@@ -38,16 +37,6 @@ def folder(tmp_path_factory):
     (path / "below" / "05a.dcm").write_bytes(content[:3000])
     (path / "notes.txt").write_text("nothing of DICOM")
     return path
-
-
-@pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main(list(map(str, arguments)))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
 
 
 @pytest.mark.parametrize(

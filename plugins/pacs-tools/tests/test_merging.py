@@ -11,21 +11,9 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import UID
 
-from pacs_core.api.commands import main
-
 FOLDER = Path(get_testdata_file("CT_small.dcm")).parent
 STAYS = "MR_small.dcm"
 GOES = ("CT_small.dcm", "MR_small_bigendian.dcm", "image_dfl.dcm", "JPEG2000.dcm")
-
-
-@pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main([str(each) for each in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
 
 
 @pytest.mark.parametrize("name", GOES)

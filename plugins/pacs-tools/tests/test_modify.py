@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,13 +21,8 @@ ENCODINGS = ("CT_small.dcm", "MR_small_implicit.dcm", "MR_small_bigendian.dcm", 
 
 
 @pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main(["modify", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
+def run(run):
+    return partial(run, "modify")
 
 
 def dcmtk_reads(path):

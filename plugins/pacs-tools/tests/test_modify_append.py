@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
-from pacs_core.api.commands import main
 from pacs_core.api.file_commands import CommandError, UsageError
 from pacs_core.dataset import DataElement, ElementSet
 
@@ -27,13 +27,8 @@ CREATOR = "ACME 1.0"
 
 
 @pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main(["modify", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
+def run(run):
+    return partial(run, "modify")
 
 
 @pytest.mark.parametrize("name", ENCODINGS)

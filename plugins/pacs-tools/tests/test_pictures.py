@@ -27,16 +27,6 @@ SPS = bytes.fromhex("67640028acd940780227e5c044000003000400000300c83c60c658")
 """1920 x 1080, High Profile, level 4.0, as x264 writes it."""
 
 
-@pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main([*map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
-
-
 def samples(*shape, dtype=np.uint8):
     return RANDOM.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
 

@@ -1,6 +1,7 @@
 """``pacs seg``: voxels and geometry there and back, held against values reckoned by hand."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import nibabel
@@ -9,8 +10,6 @@ import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
-
-from pacs_core.api.commands import main
 
 CT = Path(get_testdata_file("CT_small.dcm"))
 ROWS, COLUMNS, SLICES = 6, 5, 4
@@ -22,13 +21,8 @@ NORMAL = np.cross(ALONG_ROW, ALONG_COLUMN)
 
 
 @pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main(["seg", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
+def run(run):
+    return partial(run, "seg")
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,6 @@ from pydicom.encaps import generate_frames
 from pydicom.tag import Tag
 from pydicom.uid import UID, RLELossless
 
-from pacs_core.api.commands import main
-
 CT = Path(get_testdata_file("CT_small.dcm"))
 MR = CT.with_name("MR_small.dcm")
 STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -34,16 +32,6 @@ LEGACY = {
         "ActualFrameDuration": 120000, "PatientOrientationCodeSequence": [],
     }),
 }  # fmt: skip
-
-
-@pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main([*map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
 
 
 def item(**attributes):

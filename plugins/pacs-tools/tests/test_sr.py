@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 import subprocess
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -25,13 +26,8 @@ MARKUP = '<script>alert("x")</script>&\'<img src=x onerror=y>'
 
 
 @pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main(["sr", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
+def run(run):
+    return partial(run, "sr")
 
 
 def code(value, scheme, meaning):

@@ -29,16 +29,6 @@ TAG = re.compile(r"^\s*\(([0-9a-fA-F]{4}),([0-9a-fA-F]{4})\) ([A-Z]{2})", re.MUL
 FOREIGN = {"0002", "FFFE"}
 
 
-@pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main(list(map(str, arguments)))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
-
-
 def tags_and_vrs(text):
     return [
         (group.upper(), element.upper(), vr)

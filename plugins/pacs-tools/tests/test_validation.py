@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,8 @@ JPEG = FOLDER / "SC_rgb_jpeg_dcmtk.dcm"
 
 
 @pytest.fixture
-def run(capsys):
-    def run_command(*arguments):
-        code = main(["validate", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
+def run(run):
+    return partial(run, "validate")
 
 
 @pytest.fixture
