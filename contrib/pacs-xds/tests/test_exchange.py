@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 from contextlib import suppress
-from pathlib import Path
+from importlib.resources import files
 
 import pytest
 from attrs import define, evolve, field
@@ -18,7 +18,7 @@ from pacs_xds.desk import Desk
 from pacs_xds.fetching import retrieve_images, retrieve_manifest
 from pacs_xds.transactions import DocumentKey
 
-SCHEMA = Path(__file__).parents[3] / "plugins/pacs-audit-atna/tests/audit-message.rng"
+SCHEMA = files("pacs_audit_atna") / "audit-message.rng"
 ASSERTION = (
     '<saml2:Assertion xmlns:saml2="urn:oasis:names:tc:SAML:2.0:assertion" ID="_1" Version="2.0" '
     'IssueInstant="2026-11-29T12:00:00Z"><saml2:Issuer>urn:hospital</saml2:Issuer>'

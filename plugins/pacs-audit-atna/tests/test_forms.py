@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from datetime import UTC, datetime
-from pathlib import Path
+from importlib.resources import files
 
 import pytest
 from hypothesis import given
@@ -30,7 +30,7 @@ from pacs_core.contracts import (
     Principal,
 )
 
-SCHEMA = etree.RelaxNG(file=str(Path(__file__).parent / "audit-message.rng"))
+SCHEMA = etree.RelaxNG(file=str(files("pacs_audit_atna") / "audit-message.rng"))
 PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 ORIGIN = Origin("DIMSE", "CT1", "PACS", "192.0.2.7", 50123, Principal("ward"), "a1")
