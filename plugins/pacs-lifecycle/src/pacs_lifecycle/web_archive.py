@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 from attrs import frozen
 from pacs_dicomweb.api import DicomWebClient, DicomWebError, open_client, read_file
 
+from pacs_core.api.streams import closing
 from pacs_core.contracts import DicomWebPeer, IngestError, Node, Origin, StoredInstance
 from pacs_core.dataset import Attributes, keyword_of, tag_of
 from pacs_lifecycle.archives import AnotherArchive, Keys
 from pacs_lifecycle.retrieving import MOST, RetrievalError
 
-_PAGE = 200
 _STUDY = tag_of("StudyInstanceUID")
 _SERIES = tag_of("SeriesInstanceUID")
 
@@ -39,27 +39,18 @@ class WebArchive(AnotherArchive):
         return await self._search(f"studies/{study}/series", keys, _SERIES)
 
     async def _search(self, path: str, keys: Keys, unique: int) -> list[Attributes]:
-        """Return all matches, page by page: a server may give less than a page before the last."""
         asked = [(keyword_of(tag), values[0]) for tag, values in keys.items() if values]
         asked += [("includefield", keyword_of(tag)) for tag, values in keys.items() if not values]
-        found: dict[str, Attributes] = {}
-        offset = 0
-        async with self._client() as client:
-            while True:
-                page = [*asked, ("limit", str(_PAGE)), ("offset", str(offset))]
-                matches = await client.search(path, page)
-                rows = {
-                    "".join(match.texts(unique)[:1]): {
-                        tag: tuple(match.texts(tag)) for tag in (*keys, unique)
-                    }
-                    for match in matches
-                }
-                if not rows.keys() - found.keys():
-                    return list(found.values())
-                found |= rows
-                offset += len(matches)
+        found: list[Attributes] = []
+        async with (
+            self._client() as client,
+            closing(client.search_all(path, unique, asked)) as matches,
+        ):
+            async for match in matches:
+                found.append({tag: tuple(match.texts(tag)) for tag in (*keys, unique)})
                 if len(found) > MOST:
                     raise RetrievalError(f"more than {MOST} matches are found")
+        return found
 
     async def fetch_study(self, uid: str, *, by_move: bool) -> None:
         """See base."""

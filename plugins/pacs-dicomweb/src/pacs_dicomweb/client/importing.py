@@ -2,9 +2,7 @@
 
 Theory of operation
 -------------------
-Studies are listed page by page (QIDO-RS, PS3.18 §8.3.4.4). A server may give less than a page where
-it hides something, so only an empty page is the last; and one that knows no offset gives the same
-page for ever, so a page without anything new is the last as well.
+Studies are listed page by page (QIDO-RS, PS3.18 §8.3.4.4): see :meth:`.DicomWebClient.search_all`.
 
 Of each study the instances are listed, and looked for in the index: what is here already, by its
 study and SOP Instance UID, is not fetched again. So an import that was interrupted goes on. If
@@ -26,6 +24,7 @@ from anyio.abc import ObjectReceiveStream
 from attrs import define, field
 
 from pacs_core.api.commands import OpenArchive, complain
+from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     AccessDeniedError,
     AuditFailedError,
@@ -40,7 +39,6 @@ from pacs_dicomweb.client.web_client import DicomWebClient, DicomWebError
 from pacs_dicomweb.incoming import UnidentifiedError, read_file
 from pacs_dicomweb.multipart import Part
 
-_PAGE: Final = 200
 _STUDY: Final = tag_of("StudyInstanceUID")
 _SERIES: Final = tag_of("SeriesInstanceUID")
 _INSTANCE: Final = tag_of("SOPInstanceUID")
@@ -101,21 +99,12 @@ class WebImport:
     async def _list(
         self, path: str, parameters: Sequence[tuple[str, str]], key: int
     ) -> AsyncIterator[ElementSet]:
-        """Yield what is found, each once, however the server pages."""
-        seen: set[str] = set()
-        offset = 0
-        while True:
-            page = [*parameters, ("limit", str(_PAGE)), ("offset", str(offset))]
-            found = await self.client.search(path, page)
-            new = [match for match in found if _uid(match, key) not in seen]
-            seen.update(_uid(match, key) for match in new)
-            for match in new:
+        """Yield what is found."""
+        async with closing(self.client.search_all(path, key, parameters)) as matches:
+            async for match in matches:
                 if not is_valid_uid(_uid(match, key)):  # it becomes part of a URL
                     raise DicomWebError(f"{self.client.peer.url} lists what has no UID in {path}")
                 yield match
-            if not new:
-                return
-            offset += len(found)
 
     async def _take_study(self, study: str) -> None:
         missing: dict[str, str] = {}

@@ -12,7 +12,7 @@ another server must not be given what this one is owed.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -31,6 +31,8 @@ from pacs_dicomweb.multipart import MalformedMultipart, Part, Splitter, split
 ATTEMPTS: Final = 3
 _PAUSES: Final = (1.0, 5.0)
 _LONGEST_PAUSE: Final = 60.0
+_PAGE: Final = 200
+"""Matches that are asked for at a time."""
 _PASSING: Final = frozenset({502, 503, 504})
 _MAX_JSON: Final = 64 << 20
 _MAX_PROBLEM: Final = 16 << 10
@@ -105,6 +107,41 @@ class DicomWebClient:
             return read_json(body, max_length=_MAX_JSON)
         except MalformedModel as error:
             raise DicomWebError(f"{self.peer.url}: {error}") from error
+
+    async def search_all(
+        self, path: str, unique: int, parameters: Sequence[tuple[str, str]] = ()
+    ) -> AsyncGenerator[ElementSet, None]:
+        """Search page by page, and iterate over what is found; nothing of a page before again.
+
+        A server may give less than a page where it hides something, so only an empty page is the
+        last; and one that knows no offset gives the same page for ever, so a page without anything
+        new is the last as well.
+
+        Parameters
+        ----------
+        path : str
+            See :meth:`search`.
+        unique : int
+            Tag of the UID that tells matches apart.
+        parameters : sequence of (str, str)
+            Without ``limit`` and ``offset``.
+
+        Raises
+        ------
+        DicomWebError
+        """
+        seen: set[tuple[str, ...]] = set()
+        offset = 0
+        while True:
+            page = [*parameters, ("limit", str(_PAGE)), ("offset", str(offset))]
+            found = await self.search(path, page)
+            new = [match for match in found if match.texts(unique)[:1] not in seen]
+            if not new:
+                return
+            seen.update(match.texts(unique)[:1] for match in new)
+            for match in new:
+                yield match
+            offset += len(found)
 
     @asynccontextmanager
     async def retrieve(self, path: str) -> AsyncIterator[AsyncIterator[Part]]:
