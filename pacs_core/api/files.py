@@ -1,5 +1,5 @@
-"""Files: names that survive a power failure, and locks among processes."""
+"""Files: read in pieces, names that survive a power failure, and locks among processes."""
 
-from pacs_core.concurrency.files import sync_directory, try_lock
+from pacs_core.concurrency.files import file_chunks, sync_directory, try_lock
 
-__all__ = ["sync_directory", "try_lock"]
+__all__ = ["file_chunks", "sync_directory", "try_lock"]

@@ -4,18 +4,16 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
 import anyio.to_thread
 from attrs import frozen
 
 from pacs_core.app.assembly import Assembly
 from pacs_core.app.transcoding import open_transcoder
 from pacs_core.concurrency import closing
+from pacs_core.concurrency.files import file_chunks
 from pacs_core.contracts import TranscodingError
 from pacs_core.dataset import FileMeta, MalformedDataset, NotPart10, scan_file
 from pacs_core.transcoding import NodeTranscoder, StoredFrame, decode_frame, decode_frames
-
-_CHUNK = 1024 * 1024
 
 
 async def read_frame(assembly: Assembly, path: Path, number: int = 1) -> StoredFrame:
@@ -38,7 +36,7 @@ async def read_frame(assembly: Assembly, path: Path, number: int = 1) -> StoredF
     """
     meta = await _read_meta(path)
     async with open_transcoder(assembly) as transcoder:
-        chunks = _chunks(path, meta.dataset_offset)
+        chunks = file_chunks(path, meta.dataset_offset)
         return await decode_frame(transcoder, meta.transfer_syntax_uid, chunks, number)
 
 
@@ -51,7 +49,7 @@ class FrameReader:
     async def read(self, path: Path) -> AsyncGenerator[StoredFrame, None]:
         """Iterate over the frames of a DICOM file; raises as `read_frame`."""
         meta = await _read_meta(path)
-        chunks = _chunks(path, meta.dataset_offset)
+        chunks = file_chunks(path, meta.dataset_offset)
         frames = decode_frames(self._transcoder, meta.transfer_syntax_uid, chunks)
         async with closing(frames) as opened:
             async for frame in opened:
@@ -76,10 +74,3 @@ async def _read_meta(path: Path) -> FileMeta:
         return (await anyio.to_thread.run_sync(scan_file, path, ())).meta
     except (NotPart10, MalformedDataset) as error:
         raise TranscodingError(f"not a DICOM file: {error}") from error
-
-
-async def _chunks(path: Path, offset: int) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(path, "rb") as file:
-        await file.seek(offset)
-        while chunk := await file.read(_CHUNK):
-            yield chunk

@@ -9,6 +9,7 @@ import anyio.to_thread
 from attrs import frozen
 
 from pacs_core.concurrency import Threads
+from pacs_core.concurrency.files import file_chunks
 from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import (
     FileMeta,
@@ -19,7 +20,7 @@ from pacs_core.dataset import (
     texts,
 )
 from pacs_core.dimse import is_valid_uid
-from pacs_core.transcoding import file_chunks, image_in
+from pacs_core.transcoding import image_in
 
 # Theory of operation
 #

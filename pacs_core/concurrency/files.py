@@ -1,7 +1,41 @@
-"""Files: names that survive a power failure, and locks among processes."""
+"""Files: read in pieces, names that survive a power failure, and locks among processes."""
 
 import os
+from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Final
+
+import anyio
+
+_CHUNK: Final = 1 << 20
+
+
+async def file_chunks(
+    path: Path, offset: int = 0, length: int | None = None
+) -> AsyncGenerator[bytes, None]:
+    """Iterate over the bytes of a file, in pieces of 1 MiB at most.
+
+    Parameters
+    ----------
+    path : Path
+    offset : int
+        Where they begin.
+    length : int, optional
+        How many there are; without it, as many as the file has.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, or is shorter than it was.
+    """
+    async with await anyio.open_file(path, "rb") as file:
+        await file.seek(offset)
+        while chunk := await file.read(_CHUNK if length is None else min(length, _CHUNK)):
+            if length is not None:
+                length -= len(chunk)
+            yield chunk
+    if length:
+        raise OSError("the file has become shorter")
 
 
 def sync_directory(path: Path) -> None:

@@ -6,7 +6,7 @@ from pacs_core.transcoding.errors import (
     CodecMemoryError,
     CodecTimeoutError,
 )
-from pacs_core.transcoding.files import FileConversion, convert_file, file_chunks
+from pacs_core.transcoding.files import FileConversion, convert_file
 from pacs_core.transcoding.frames import StoredFrame, decode_frame, decode_frames
 from pacs_core.transcoding.images import image_in, scanned_image
 from pacs_core.transcoding.planner import Planner
@@ -43,7 +43,6 @@ __all__ = [
     "decode_frame",
     "decode_frames",
     "distributions_for",
-    "file_chunks",
     "image_in",
     "scanned_image",
     "start_early",

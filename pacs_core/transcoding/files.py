@@ -8,14 +8,13 @@ import anyio.to_thread
 from attrs import frozen
 
 from pacs_core.concurrency import closing
+from pacs_core.concurrency.files import file_chunks
 from pacs_core.contracts import CodecError, Plan, TranscodingError
 from pacs_core.transcoding.file_draft import Buffer, FileDraft, draft_path
 from pacs_core.transcoding.table import pickle_codecs
 from pacs_core.transcoding.transcoder import NodeTranscoder
 from pacs_core.transcoding.workers.protocol import FileJob
 from pacs_core.transcoding.workers.whole_file import MAX_FILE
-
-_CHUNK = 1024 * 1024
 
 
 @frozen
@@ -47,24 +46,6 @@ class FileConversion:
     def chunks(self) -> AsyncIterator[bytes]:
         """Iterate over the dataset, from disk; see :func:`file_chunks`."""
         return file_chunks(self.source, self.offset, self.length)
-
-
-async def file_chunks(path: Path, offset: int, length: int) -> AsyncIterator[bytes]:
-    """Iterate over `length` bytes of a file, which begin at `offset`.
-
-    Raises
-    ------
-    OSError
-        It cannot be read, or is shorter than it was.
-    """
-    async with await anyio.open_file(path, "rb") as file:
-        await file.seek(offset)
-        while length:
-            chunk = await file.read(min(length, _CHUNK))
-            if not chunk:
-                raise OSError("the file has become shorter")
-            length -= len(chunk)
-            yield chunk
 
 
 async def convert_file(transcoder: NodeTranscoder, conversion: FileConversion) -> None:

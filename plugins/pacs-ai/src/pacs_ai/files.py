@@ -6,7 +6,7 @@ it archived; but not more than `_KEPT` times as much, lest a service that never 
 
 import hashlib
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 
 from pacs_ai.findings import Fault, Finding
 from pacs_ai.kinds import have_pixels
-from pacs_core.api.files import sync_directory
+from pacs_core.api.files import file_chunks, sync_directory
 from pacs_core.dataset import (
     Changes,
     DatasetDecoder,
@@ -66,12 +66,9 @@ class ResultFile:
     digest: str
     findings: tuple[Finding, ...] = ()
 
-    async def dataset(self) -> AsyncIterator[bytes]:
+    def dataset(self) -> AsyncGenerator[bytes, None]:
         """Iterate over the bytes of the dataset."""
-        async with await anyio.open_file(self.path, "rb") as file:
-            await file.seek(self.dataset_offset)
-            while chunk := await file.read(_CHUNK):
-                yield chunk
+        return file_chunks(self.path, self.dataset_offset)
 
     async def edit(self, editor: DatasetEditor) -> AsyncIterator[bytes | memoryview]:
         """Iterate over the bytes of the dataset as an editor leaves it."""

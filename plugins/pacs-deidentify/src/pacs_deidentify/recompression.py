@@ -7,6 +7,7 @@ from typing import Final
 import anyio
 from attrs import evolve
 
+from pacs_core.api.files import file_chunks
 from pacs_core.api.images import is_lossless, is_video
 from pacs_core.api.streams import closing
 from pacs_core.contracts import Action, Plan, Transcoder, TranscodingError
@@ -29,7 +30,6 @@ from pacs_deidentify.errors import DeidentificationError
 # syntax, or the one that the profile names. A lossy one stays native, for to compress it again
 # would lose more; that it was lossy, it goes on saying (PS3.3 C.7.6.1.1.5).
 
-_CHUNK: Final = 1 << 20
 _PREFIX: Final = 1 << 16
 
 
@@ -41,7 +41,7 @@ async def make_native(transcoder: Transcoder, source: Path, target: Path) -> str
     DeidentificationError
         Nothing decodes it, or it cannot be decoded.
     """
-    meta = await _read_meta(source)
+    meta = await read_meta(source)
     syntax = meta.transfer_syntax_uid
     if is_video(syntax):
         raise DeidentificationError("it is a video, of which nothing can be blanked")
@@ -77,7 +77,7 @@ async def compress_again(
     DeidentificationError
         It cannot be encoded in what was wanted.
     """
-    meta = await _read_meta(source)
+    meta = await read_meta(source)
     target = wanted or (syntax if is_lossless(syntax) else EXPLICIT_VR_LITTLE_ENDIAN)
     plan = transcoder.plan(EXPLICIT_VR_LITTLE_ENDIAN, (target,))
     if plan.action is Action.REFUSE and not wanted:
@@ -97,24 +97,25 @@ async def _transcode(
         )
     try:
         yield file_meta(meta.sop_class_uid, meta.sop_instance_uid, plan.target)
-        async with closing(transcoder.transcode(plan, _read(source, meta.dataset_offset))) as made:
+        dataset = file_chunks(source, meta.dataset_offset)
+        async with closing(transcoder.transcode(plan, dataset)) as made:
             async for piece in made:
                 yield piece
     except (TranscodingError, ValueError) as error:
         raise DeidentificationError(f"its pixels cannot be converted: {error}") from error
 
 
-async def _read_meta(path: Path) -> FileMeta:
+async def read_meta(path: Path) -> FileMeta:
+    """Return the File Meta Information of a file.
+
+    Raises
+    ------
+    DeidentificationError
+        It has none.
+    """
     async with await anyio.open_file(path, "rb") as opened:
         prefix = await opened.read(_PREFIX)
     try:
         return read_file_meta(prefix)
     except (NotPart10, NeedMoreData) as error:
         raise DeidentificationError(f"its pixels cannot be converted: {error}") from error
-
-
-async def _read(path: Path, offset: int) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(path, "rb") as opened:
-        await opened.seek(offset)
-        while data := await opened.read(_CHUNK):
-            yield data

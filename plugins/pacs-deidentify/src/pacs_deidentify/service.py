@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 from attrs import evolve
 
+from pacs_core.api.files import file_chunks
 from pacs_core.api.workers import Worker, WorkerDiedError, WorkerPool, WorkerTimeoutError
 from pacs_core.contracts import (
     DeidentificationRefusedError,
@@ -23,7 +24,6 @@ from pacs_core.contracts import (
     PluginInfo,
     Transcoder,
 )
-from pacs_core.dataset import read_file_meta
 from pacs_deidentify.config import BASIC, DeidentifyConfig
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 # sent; what a node that was killed has left is removed when the next one starts.
 
 _ANSWER: Final = 1 << 20
-_CHUNK: Final = 1 << 18
-_HEAD: Final = 1 << 16
 _NO_CODECS: Final = PassThrough()
 
 
@@ -115,7 +113,7 @@ class ProcessDeidentifier(Deidentifier):
                 transfer_syntax_uid=str(found["transfer_syntax_uid"]),
                 size=(await anyio.Path(folder / "out").stat()).st_size,
                 dataset_offset=int(found["dataset_offset"]),
-                read=partial(_read, folder / "out"),
+                read=partial(file_chunks, folder / "out"),
                 warnings=tuple(map(str, found["warnings"])),
             )
         finally:
@@ -149,7 +147,7 @@ class ProcessDeidentifier(Deidentifier):
 
     async def _deidentify_compressed(self, folder: Path, request: "Request") -> dict[str, Any]:
         from pacs_deidentify.errors import DeidentificationError
-        from pacs_deidentify.recompression import compress_again, make_native
+        from pacs_deidentify.recompression import compress_again, make_native, read_meta
 
         native, made = folder / "native", folder / "made"
         try:
@@ -159,9 +157,9 @@ class ProcessDeidentifier(Deidentifier):
             request.target.unlink()
             with request.target.open("xb") as out:
                 await compress_again(self._transcoder, made, syntax, wanted, out.write)
+            meta = await read_meta(request.target)
         except DeidentificationError as error:
             raise DeidentificationRefusedError(str(error)) from error
-        meta = read_file_meta(await anyio.to_thread.run_sync(_read_head, request.target))
         return found | {
             "transfer_syntax_uid": meta.transfer_syntax_uid,
             "dataset_offset": meta.dataset_offset,
@@ -191,18 +189,6 @@ async def _exchange(worker: Worker, request: "Request") -> dict[str, Any]:
     if not isinstance(found, dict):
         raise TypeError("an answer is an object")
     return found
-
-
-def _read_head(path: Path) -> bytes:
-    with path.open("rb") as opened:
-        return opened.read(_HEAD)
-
-
-async def _read(path: Path, offset: int) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(path, "rb") as made:
-        await made.seek(offset)
-        while data := await made.read(_CHUNK):
-            yield data
 
 
 def _own_key(path: Path) -> bytes:

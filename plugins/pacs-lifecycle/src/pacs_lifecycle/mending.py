@@ -6,21 +6,18 @@ the newcomer in its place, and tells the audit trail. Whether that is whole is l
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
 
-import anyio
 from anyio import to_thread
 
+from pacs_core.api.files import file_chunks
 from pacs_core.contracts import Node, Origin, StoredInstance
 from pacs_core.dataset import scan_file
 from pacs_lifecycle.archives import find_archive
 from pacs_lifecycle.config import ScrubConfig
 from pacs_lifecycle.retrieving import RetrievalError
-
-_CHUNK: Final = 1 << 20
 
 _log = logging.getLogger(__name__)
 
@@ -81,14 +78,8 @@ async def _take_from_backup(
         raise RetrievalError("no backup has a whole copy of it")
     meta = (await to_thread.run_sync(scan_file, path, frozenset[int]())).meta
 
-    async def dataset() -> AsyncIterator[bytes]:
-        async with await anyio.open_file(path, "rb") as file:
-            await file.seek(meta.dataset_offset)
-            while chunk := await file.read(_CHUNK):
-                yield chunk
-
     await node.archive.ingest(
-        dataset(),
+        file_chunks(path, meta.dataset_offset),
         transfer_syntax_uid=meta.transfer_syntax_uid,
         sop_class_uid=instance.identity.sop_class_uid,
         sop_instance_uid=instance.identity.sop_instance_uid,

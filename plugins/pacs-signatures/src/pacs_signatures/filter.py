@@ -8,7 +8,7 @@ filter, which then lets it pass, is told by the context, so that it keeps its or
 
 import logging
 import os
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from attrs import evolve
 from pacs_tools.api import open_dicom
 
 from pacs_core.api.file_commands import CommandError
-from pacs_core.api.files import sync_directory
+from pacs_core.api.files import file_chunks, sync_directory
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     Accept,
@@ -53,7 +53,6 @@ _log = logging.getLogger(__name__)
 VERIFIED: Final = PluginAuditKind("signatures.verified")
 """Signatures of an instance were verified when it arrived; `details` say with what result."""
 
-_CHUNK: Final = 1 << 18
 _handed_over: ContextVar[bool] = ContextVar("handed_over", default=False)
 
 
@@ -183,7 +182,7 @@ class SignatureFilter(IngestFilter):
     async def _store(self, header: IncomingHeader, origin: Origin, path: Path) -> IngestResult:
         token = _handed_over.set(True)
         try:
-            async with closing(_read_dataset(path, len(_file_meta(header)))) as dataset:
+            async with closing(file_chunks(path, len(_file_meta(header)))) as dataset:
                 return await self._node.archive.ingest(
                     dataset,
                     transfer_syntax_uid=header.transfer_syntax_uid,
@@ -207,10 +206,3 @@ def has_signatures(elements: ElementSet) -> bool:
 def _file_meta(header: IncomingHeader) -> bytes:
     identity = header.identity
     return file_meta(identity.sop_class_uid, identity.sop_instance_uid, header.transfer_syntax_uid)
-
-
-async def _read_dataset(path: Path, start: int) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(path, "rb") as file:
-        await file.seek(start)
-        while chunk := await file.read(_CHUNK):
-            yield chunk

@@ -10,7 +10,6 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from typing import Any, Final
 import anyio
 from pacs_jobs.api import JobFailedError, JobHandler, Progress, RunningJob
 
+from pacs_core.api.files import file_chunks
 from pacs_core.api.workers import worker_environment
 from pacs_core.contracts import (
     AuditEvent,
@@ -125,7 +125,7 @@ class PrintFilms(JobHandler):
             called_ae_title=self._node.settings.ae_title,
         )
         await self._node.archive.ingest(
-            _chunks(file),
+            file_chunks(file),
             transfer_syntax_uid=TRANSFER_SYNTAX,
             sop_class_uid=SOP_CLASS,
             sop_instance_uid=instance_uid(job, number),
@@ -172,12 +172,6 @@ class PrintFilms(JobHandler):
         origin = Origin("print", called_ae_title=self._node.settings.ae_title)
         event = AuditEvent(PRINTED, Outcome.SUCCESS, origin, details, action=EventAction.EXECUTE)
         await self._node.audit.record(event)
-
-
-async def _chunks(file: Path) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(file, "rb") as content:
-        while chunk := await content.read(1 << 20):
-            yield chunk
 
 
 def _move(source: Path, target: Path) -> None:
