@@ -1,4 +1,4 @@
-"""How long the stages of one ingest take, while somebody wants to know.
+"""Durations of the stages of one ingest, measured while somebody wants to know.
 
 Who stores an instance has a timer or none, and says when a stage begins and ends to the one that
 there is. Without one it looks at None, which costs a fraction of what a context manager does that

@@ -1,4 +1,4 @@
-"""What a tracer is told of associations and operations."""
+"""Spans of associations and operations, as a tracer is told of them."""
 
 from pacs_core.contracts import AssociationInfo, Span, SpanValue
 from pacs_core.dimse import Command, CommandField, StatusCategory, category

@@ -1,4 +1,4 @@
-"""What was found out of all commands before: for help and completion, without importing plugins."""
+"""Memory of all commands found before: for help and completion, without importing plugins."""
 
 import json
 import os

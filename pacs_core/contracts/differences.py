@@ -1,4 +1,4 @@
-"""What can be wrong between the index of an archive and its object store."""
+"""Differences between the index of an archive and its object store."""
 
 from enum import Enum
 

@@ -1,4 +1,4 @@
-"""What a dcm4chee has in its storage folder."""
+"""Content of the storage folder of a dcm4chee archive."""
 
 from pacs_core.cli.dcm4chee.folder import Dcm4cheeFolder
 

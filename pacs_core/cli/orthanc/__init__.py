@@ -1,4 +1,4 @@
-"""What an Orthanc server has, read from its folder or over its REST API."""
+"""Content of an Orthanc server, read from its folder or over its REST API."""
 
 from pacs_core.cli.orthanc.folder import OrthancFolder
 from pacs_core.cli.orthanc.server import OrthancServer

@@ -1,4 +1,4 @@
-"""What archives of other makers have, taken over: the way is the same, whoever has made them."""
+"""Import from archives of other makers: the way is the same, whoever has made them."""
 
 from pacs_core.cli.other_archives.source import OtherArchive, OtherArchiveError, OtherInstance
 

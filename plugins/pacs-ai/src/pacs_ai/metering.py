@@ -1,4 +1,4 @@
-"""What services are asked and answer, in numbers: for whoever collects metrics.
+"""Counters and gauges of what services are asked and answer, for whoever collects metrics.
 
 Totals are those of the database: the same on all nodes that share it, and after a restart. What
 was seen by a node alone, times and failures, begins at 0 with it.

@@ -1,4 +1,4 @@
-"""What is wanted of a frame."""
+"""Request for a picture of a frame."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Whether jobs are done: what readiness asks for, and what somebody should look at."""
+"""Health of the job queue: what readiness asks for, and what somebody should look at."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence

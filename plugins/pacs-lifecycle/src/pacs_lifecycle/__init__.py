@@ -1,4 +1,4 @@
-"""What an archive of pacs-core keeps, and for how long."""
+"""Lifecycle of what an archive of pacs-core keeps, and for how long."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""What the commands of lifecycle have in common."""
+"""Common parts of the commands of lifecycle."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""What a rule needs of a peer before it deletes: that the peer has all of the study.
+"""Confirmation that a peer has all of a study, which a rule needs before it deletes.
 
 Each is asked for anew when a study is to go, since what a peer said years ago may not hold. A study
 that is large is asked for in parts, so that memory stays the same.

@@ -1,4 +1,4 @@
-"""What was found wrong, and how far the looks have come, in tables of the site's database."""
+"""Findings of damage, and how far the looks have come, in tables of the site's database."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence

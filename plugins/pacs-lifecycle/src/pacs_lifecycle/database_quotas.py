@@ -1,4 +1,4 @@
-"""What is used of quotas, in tables of the site's database.
+"""Use of quotas, in tables of the site's database.
 
 There is a row for each study of a quota, and one with their sums, changed in one transaction: so a
 sum costs a look at one row, and counting a study again changes nothing.

@@ -1,4 +1,4 @@
-"""What all keep in the site's database: the same revisions make all tables of lifecycle."""
+"""Tables of lifecycle in the site's database, all made by the same revisions."""
 
 from pacs_database.api import Database
 

@@ -1,4 +1,4 @@
-"""What is in the bin, restored or removed for good, study by study."""
+"""Restore what is in the bin, or remove it for good, study by study."""
 
 import logging
 import sys

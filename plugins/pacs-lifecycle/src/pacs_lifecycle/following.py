@@ -1,4 +1,4 @@
-"""When studies came, noted while the node runs."""
+"""Follow arriving studies while the node runs, and note when they came."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the handlers of all jobs of lifecycle have in common."""
+"""Common parts of the handlers of all jobs of lifecycle."""
 
 from attrs import define
 from pacs_jobs.api import JobHandler

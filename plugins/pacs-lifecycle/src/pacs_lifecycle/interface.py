@@ -1,4 +1,4 @@
-"""What lifecycle keeps beside the index: studies, holds, and what is in the bin.
+"""Interfaces of what lifecycle keeps beside the index: studies, holds, and the bin.
 
 This module imports SQLAlchemy for nothing, so that naming an interface in `requires` costs nothing
 at start-up.

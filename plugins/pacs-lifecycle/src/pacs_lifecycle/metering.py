@@ -1,4 +1,4 @@
-"""What lifecycle counts: for whoever collects metrics."""
+"""Counters and gauges of lifecycle, for whoever collects metrics."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Which studies of a patient are relevant priors, as a pure function of what archives find."""
+"""Choice of the relevant priors of a patient, as a pure function of what archives find."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date

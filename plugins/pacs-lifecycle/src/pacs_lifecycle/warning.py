@@ -1,4 +1,4 @@
-"""What somebody should look at: quotas that are exceeded, and objects that are damaged."""
+"""Warnings that somebody should look at: quotas that are exceeded, and objects that are damaged."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the meter has, in the forms that Prometheus reads: its text format, and OpenMetrics 1.0."""
+"""Forms of the meter that Prometheus reads: its text format, and OpenMetrics 1.0."""
 
 from collections.abc import Iterable, Iterator
 from math import inf

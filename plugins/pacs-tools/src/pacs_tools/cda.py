@@ -1,4 +1,4 @@
-"""What the header of an HL7 Clinical Document Architecture document says of it (PS3.3 C.24.2).
+"""Attributes of an HL7 CDA document, read from its header (PS3.3 C.24.2).
 
 The standard library's expat reads it, and only up to what is looked for: a document may be long. A
 document type declaration is refused, so there are no entities but the five that XML has.

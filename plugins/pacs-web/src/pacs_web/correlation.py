@@ -1,4 +1,4 @@
-"""What a request belongs to: as its client says by ``X-Request-ID`` and W3C Trace Context."""
+"""Correlation of a request, as its client says by ``X-Request-ID`` and W3C Trace Context."""
 
 import re
 from collections.abc import Iterable

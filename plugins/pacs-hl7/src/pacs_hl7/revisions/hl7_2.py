@@ -1,4 +1,4 @@
-"""What messages have changed, and in what they contradict what was known."""
+"""Add what messages have changed, and in what they contradict what was known."""
 
 import sqlalchemy as sa
 from alembic import op

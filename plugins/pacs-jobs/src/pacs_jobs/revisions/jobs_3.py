@@ -1,4 +1,4 @@
-"""What a job follows from."""
+"""Add the cause that a job follows from."""
 
 import sqlalchemy as sa
 from alembic import op

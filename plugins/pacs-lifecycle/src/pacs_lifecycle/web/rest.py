@@ -1,4 +1,4 @@
-"""What is kept, what is in the bin and what is wrong, as JSON, under ``/api/lifecycle``."""
+"""REST of lifecycle under ``/api/lifecycle``: what is kept, in the bin, and wrong, as JSON."""
 
 import time
 from datetime import UTC, datetime
