@@ -19,7 +19,12 @@ from pacs_core.upper_layer.pdu import FIXED_LENGTH, HEADER_LENGTH, PDUType
 # itself would keep alive the whole buffer it is a view of, and cost an object.
 
 _HEADER = struct.Struct(">BxI")
-_TLS = 0x16  # what a TLS handshake begins with (RFC 8446 §5.1)
+# What other protocols begin with, which are sent to a wrong port.
+_FOREIGN = {
+    0x16: "TLS",  # a handshake (RFC 8446 §5.1)
+    **dict.fromkeys(b"GHPDOC", "HTTP"),  # GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, CONNECT
+    0x0B: "HL7 v2",  # <VT>, the start of a block of MLLP
+}
 
 # Pieces below this are gathered in a bytearray, so that a peer that dribbles single bytes costs
 # neither an object for each nor the whole read that a tail of a few bytes came in.
@@ -111,7 +116,8 @@ class Framer:
         kind, length = _HEADER.unpack_from(header)
         cap = self._caps.get(kind)
         if cap is None:
-            what = ", as if of TLS, which is not spoken on this port" if kind == _TLS else ""
+            foreign = _FOREIGN.get(kind)
+            what = f", as if of {foreign}, which is not spoken on this port" if foreign else ""
             detail = f"PDU type {kind:02X}H is unknown{what}"
             raise MalformedPDU(detail, AbortReason.UNRECOGNIZED_PDU)
         if length > cap:

@@ -85,6 +85,22 @@ def test_garbage_ends_in_abort_or_waits_for_more(place, machine_in, garbage):
     assert machine.must_close
 
 
+FOREIGN = {
+    b"\x16\x03\x01\x02\x00\x01": "TLS",
+    b"GET / HTTP/1.1\r\n": "HTTP",
+    b"OPTIONS * HTTP/1.1\r\n": "HTTP",
+    b"\x0bMSH|^~\\&|": "HL7 v2",
+}
+
+
+@pytest.mark.parametrize(("first", "protocol"), FOREIGN.items(), ids=str)
+def test_another_protocol_is_named(machine_in, first, protocol):
+    """So that whoever has given a wrong port finds it in the log of the one that was called."""
+    (event,), output, _, _ = run(machine_in(Role.ACCEPTOR, "Sta2"), [first])
+    assert f"as if of {protocol}, which is not spoken on this port" in event.detail
+    assert output == encode(Abort(0, 0))  # AA-1: before there is an association
+
+
 OVERSIZED = {
     "P-DATA-TF": (b"\x04\0" + (101).to_bytes(4, "big"), 6),
     "P-DATA-TF of 4 GiB": (b"\x04\0\xff\xff\xff\xff", 6),
