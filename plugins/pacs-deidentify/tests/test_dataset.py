@@ -1,5 +1,6 @@
 """De-identification of datasets: Table E.1-1 and its options, without files."""
 
+from collections import Counter
 from copy import deepcopy
 from io import BytesIO
 
@@ -167,6 +168,20 @@ def test_each_retaining_option_keeps_its_attributes() -> None:
     )
 
 
+def test_retaining_options_clean_what_the_table_says() -> None:
+    """Titles of applications may name an institution, text a person (PS3.15 Table E.1-1)."""
+    given = make_instance(StationAETitle="MERCY_WEST", NetworkID="net-9", RetrieveAETitle="A\\CT1")
+    made = run(given, Option.RETAIN_DEVICE_IDENTITY)
+    assert (made.StationAETitle, made.RetrieveAETitle) == ("***", ["A", "CT1"])
+    assert made.NetworkID == "net-9"
+    both = run(given, Option.RETAIN_DEVICE_IDENTITY, Option.RETAIN_INSTITUTION_IDENTITY)
+    assert both.StationAETitle == "MERCY_WEST"
+    assert "StationAETitle" not in run(given)
+    needs = make_instance(SpecialNeeds="interpreter for Ruiz", PreMedication="none")
+    patient = run(needs, Option.RETAIN_PATIENT_CHARACTERISTICS)
+    assert (patient.SpecialNeeds, patient.PreMedication) == ("interpreter for ***", "none")
+
+
 def test_structured_content_is_cleaned_or_replaced() -> None:
     made = run(make_report(), Option.CLEAN_STRUCTURED_CONTENT)
     text, name, date, uid = (item.ContentSequence[0] for item in made.ContentSequence)
@@ -301,6 +316,30 @@ def test_tables_are_whole() -> None:
         assert found
         assert found.basic == "X"
     assert table.find(0x60000010) is None
+
+
+def test_columns_of_options() -> None:
+    """As many of each as the edition has, and the rows in which it departs from its own rules."""
+    table = load_profile()
+    rows = [*table.rows.values(), *(row for *_, row in table.repeating)]
+    counts = Counter(item for row in rows for item in row.options.items())
+    assert counts == {
+        (Option.RETAIN_UIDS, "K"): 60,
+        (Option.RETAIN_DEVICE_IDENTITY, "K"): 48,
+        (Option.RETAIN_DEVICE_IDENTITY, "C"): 11,
+        (Option.RETAIN_INSTITUTION_IDENTITY, "K"): 10,
+        (Option.RETAIN_PATIENT_CHARACTERISTICS, "K"): 14,
+        (Option.RETAIN_PATIENT_CHARACTERISTICS, "C"): 5,
+        (Option.RETAIN_FULL_DATES, "K"): 169,
+        (Option.RETAIN_MODIFIED_DATES, "C"): 169,
+        (Option.CLEAN_DESCRIPTORS, "C"): 140,
+        (Option.CLEAN_STRUCTURED_CONTENT, "C"): 4,
+        (Option.CLEAN_GRAPHICS, "C"): 4,
+    }
+    assert table.rows[0x0040_A124].options == {}  # UID, within structured content
+    assert table.rows[0x0400_0100].options == {}  # Digital Signature UID
+    assert table.rows[0x0400_0564].options == {Option.RETAIN_INSTITUTION_IDENTITY: "K"}
+    assert table.rows[0x0070_0006].options == {Option.CLEAN_DESCRIPTORS: "C"}
 
 
 @settings(max_examples=25, deadline=None)

@@ -75,4 +75,5 @@ def _values(dataset: Dataset, options: frozenset[Option]) -> Iterator[tuple[str,
 def _is_identifying(row: TableRow | None, options: frozenset[Option]) -> bool:
     if row is None or Option.CLEAN_DESCRIPTORS in row.options:
         return False
-    return all(row.options[option] != "K" for option in options & row.options.keys())
+    # What is cleaned stays but for what others tell; dates that are moved must not be seen.
+    return not (options & row.options.keys()) - {Option.RETAIN_MODIFIED_DATES}
