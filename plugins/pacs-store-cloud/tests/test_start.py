@@ -67,6 +67,7 @@ async def test_a_secret_that_is_not_there(tmp_path: Path) -> None:
         (lambda: S3Config(bucket="b", kms_key="k"), 'set encryption = "aws:kms"'),
         (lambda: S3Config(bucket="b", encryption="sse-c"), "customer_key"),
         (lambda: S3Config(bucket="b", part_size=1), "part_size"),
+        (lambda: S3Config(bucket="b", endpoint="http://objects:8333"), "set allow_http = true"),
         (lambda: AzureConfig(container="c"), "name the account"),
     ],
 )

@@ -1,5 +1,6 @@
 """The tables ``[stores.NAME]`` of the types ``s3``, ``azure`` and ``gcs``."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,6 +19,19 @@ def _valid_prefix(_: object, __: "Attribute[Any]", value: str) -> None:
     ):
         raise ValueError(
             f"prefix {value!r}: letters, digits, '.', '_', '-', with '/' between names"
+        )
+
+
+def _encrypted(config: "CloudConfig", _: object, value: str) -> None:
+    # The library would only say that it could not send, after all attempts.
+    allowed = config.allow_http or any(
+        os.environ.get(f"{service}_ALLOW_HTTP", "").lower() == "true"
+        for service in ("AWS", "AZURE", "GOOGLE")
+    )
+    if value.startswith("http://") and not allowed:
+        raise ValueError(
+            f"endpoint {value!r} is without TLS: take https://, "
+            "or set allow_http = true if nobody else is on the network between"
         )
 
 
@@ -43,7 +57,7 @@ class CloudConfig:
     endpoint : str
         URL of a service that is not the provider's own; empty for that.
     allow_http : bool
-        Whether the endpoint may be reached without TLS. For tests.
+        Whether the endpoint may be reached without TLS: on a network that nobody else is on.
     root_certificate : Path or None
         PEM file with certificates of authorities that are trusted beside the system's.
     proxy : str
@@ -78,7 +92,7 @@ class CloudConfig:
 
     prefix: str = field(default="", validator=_valid_prefix)
     spread: int = field(default=3, validator=[validators.ge(0), validators.le(8)])
-    endpoint: str = ""
+    endpoint: str = field(default="", validator=_encrypted)
     allow_http: bool = False
     root_certificate: Path | None = None
     proxy: str = ""
