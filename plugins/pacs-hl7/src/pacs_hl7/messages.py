@@ -18,11 +18,14 @@ _CHARACTER_SETS: Final = {
     "": "",
     "ASCII": "ascii",
     **{f"8859/{number}": f"iso8859_{number}" for number in (*range(1, 12), 13, 14, 15, 16)},
+    **{f"{name}1252": "cp1252" for name in ("CP", "WINDOWS-")},
     "ISO IR14": "shift_jis",
     "ISO IR87": "iso2022_jp",
     "SHIFT_JIS": "shift_jis",
     "UNICODE": "utf-8",
     "UNICODE UTF-8": "utf-8",
+    "UTF-8": "utf-8",
+    "UTF8": "utf-8",
     "GB 18030-2000": "gb18030",
     "KS X 1001": "euc_kr",
     "BIG-5": "big5",
@@ -31,6 +34,10 @@ _CHARACTER_SETS: Final = {
 
 Not UTF-16, in which MLLP's own bytes would be parts of characters.
 """
+_LATIN: Final = re.compile(r"(?:ISO[ _-]?)?8859[ _/-]?([0-9]+)")
+"""How systems write 8859/1 that do not go by the table."""
+_BEFORE: Final = b"\xef\xbb\xbf\r\n\t "
+"""What some systems put before MSH: a byte order mark, blanks, and ends of lines."""
 _OF_TWO_BYTES: Final = ("shift_jis", "iso2022_jp", "gb18030", "big5", "euc_kr")
 """Those whose characters may have a delimiter for a byte."""
 
@@ -200,7 +207,7 @@ def _segments_end(content: bytes) -> bytes:
     A line feed is the end of a segment only where no return is (HL7 V2.x 2.6.2): else it is within
     a field, as in text that somebody has typed.
     """
-    content = content.strip(b"\r\n")
+    content = content.lstrip(_BEFORE).rstrip(b"\r\n")
     if b"\r" in content:
         return content.replace(b"\r\n", b"\r")
     return content.replace(b"\n", b"\r")
@@ -244,7 +251,7 @@ def read_header(content: bytes, default: str = "utf-8") -> Header:
     default : str
         Python's name of the character set of messages that name none.
     """
-    line = content.lstrip(b"\r\n").split(b"\r", 1)[0].split(b"\n", 1)[0]
+    line = content.lstrip(_BEFORE).split(b"\r", 1)[0].split(b"\n", 1)[0]
     if not line.startswith(b"MSH") or len(line) < 4:
         return Header(())
     for codec in (*_OF_TWO_BYTES, default):
@@ -252,12 +259,19 @@ def read_header(content: bytes, default: str = "utf-8") -> Header:
             header = _split_header(line.decode(codec))
         except UnicodeError:
             continue
-        named = _CHARACTER_SETS.get(header.character_set)
+        named = _codec_of(header.character_set)
         if named == codec or (codec == default and named == ""):
             return header
     known = _split_header(line.decode("latin-1"))
-    codec = _CHARACTER_SETS.get(known.character_set) or default
+    codec = _codec_of(known.character_set) or default
     return _split_header(line.decode(codec, "replace"))
+
+
+def _codec_of(named: str) -> str | None:
+    """Return what Python calls a character set; empty if none is named, None if it is unknown."""
+    if latin := _LATIN.fullmatch(named):
+        named = f"8859/{latin[1]}"
+    return _CHARACTER_SETS.get(named)
 
 
 def _split_header(line: str) -> Header:
@@ -270,7 +284,7 @@ def _split_header(line: str) -> Header:
 
 def split_messages(content: bytes) -> Iterator[bytes]:
     """Iterate over the messages of a frame: usually one, but some senders put several in it."""
-    beginning = content.lstrip(b"\r\n")[:4]
+    beginning = content.lstrip(_BEFORE)[:4]
     if beginning[:3] != b"MSH" or len(beginning) < 4:
         yield content
         return
@@ -298,7 +312,7 @@ def read_message(content: bytes, default: str = "utf-8") -> Message:
     if len(header.delimiters) < 2:
         raise MessageError("the message does not begin with an MSH segment", Fault.SEGMENT_SEQUENCE)
     named = header.character_set
-    codec = _CHARACTER_SETS.get(named)
+    codec = _codec_of(named)
     if codec is None:
         raise MessageError(
             f"character set {named[:40]!r} in MSH-18 is not supported", Fault.DATA_TYPE
