@@ -164,6 +164,9 @@ class Participant:
         Address; empty if it is not known.
     name : str
         For people to read.
+    alternative_id : str
+        Alternative User ID: what else identifies it, where a profile says so, such as the process
+        in the logs of its system (IHE ITI TF-2 3.41.5.1). By default the AE title, if it has one.
     """
 
     user_id: str
@@ -171,6 +174,7 @@ class Participant:
     is_requestor: bool = False
     host: str = ""
     name: str = ""
+    alternative_id: str = ""
 
 
 class AuditObjectKind(Enum):

@@ -53,7 +53,7 @@ def study_event(number: int, study: str = STUDY) -> AuditEvent:
         {"count": number, "share": 0.5, "done": True, "none": None, "uids": ["1.2", "1.3"]},
         event(number).time,
         EventAction.READ,
-        (Participant("ward", ParticipantRole.SOURCE, True, "192.0.2.7", "Ward"),),
+        (Participant("ward", ParticipantRole.SOURCE, True, "192.0.2.7", "Ward", "4711"),),
         (
             AuditObject(AuditObjectKind.STUDY, study, "", {"1.2.3": 4}, ("A1",), {"more": "x"}),
             AuditObject(AuditObjectKind.QUERY, "q", query="<q/>", id_type=AuditCode("1", "2", "")),

@@ -1,6 +1,7 @@
 """A whole exchange between two archives, as a registry and an audit record repository see it."""
 
 import json
+import os
 import socket
 import threading
 from contextlib import suppress
@@ -157,6 +158,8 @@ def test_an_exchange_is_audited_at_both_ends_as_ihe_has_it(exchange, registry, t
         assert sorted(roles) == ["110152", "110153"], transaction
         requestors = record.xpath("ActiveParticipant[@UserIsRequestor='true']")
         assert len(requestors) == 1
+        # Who wrote it names its process; what the other one's is it does not know.
+        assert record.xpath("ActiveParticipant/@AlternativeUserID") == [str(os.getpid())]
 
     def objects(transaction, node, role):
         (record,) = repository.of(transaction, node)

@@ -124,7 +124,7 @@ def test_who_gets_what_was_asked_for_is_its_destination() -> None:
 
 def test_participants_that_are_named_stay_as_they_are() -> None:
     participants = (
-        Participant("PACS", ParticipantRole.SOURCE),
+        Participant("PACS", ParticipantRole.SOURCE, alternative_id="4711"),
         Participant("WS1", ParticipantRole.DESTINATION, host="ws1.example.org"),
         Participant("ward", None, True),
     )
@@ -138,6 +138,8 @@ def test_participants_that_are_named_stay_as_they_are() -> None:
         "ward",
     ]
     assert root.findall("ActiveParticipant")[1].get("NetworkAccessPointTypeCode") == "1"
+    assert root.findall("ActiveParticipant")[0].get("AlternativeUserID") == "4711"
+    assert json.loads(to_fhir(found, "", ""))["agent"][0]["altId"] == "4711"
 
 
 def test_a_query_and_a_deletion() -> None:

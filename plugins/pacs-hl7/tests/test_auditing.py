@@ -1,5 +1,7 @@
 """Audit of messages: which transaction of IHE each is, and who took part (ITI TF-2 3.8.5.1)."""
 
+import os
+
 import pytest
 from pacs_hl7.auditing import UNDONE, kind_of, make_event
 from pacs_hl7.interface import KeptMessage, MessageState
@@ -40,6 +42,7 @@ def test_facility_and_application_take_part_and_the_patient_has_the_control_id()
     assert (source.is_requestor, source.host) == (True, "192.0.2.7")
     assert destination.user_id == "RADIOLOGY|PACS"
     assert destination.role is ParticipantRole.DESTINATION
+    assert (source.alternative_id, destination.alternative_id) == ("", str(os.getpid()))
     (patient,) = event.objects
     assert (patient.kind, patient.id) == (AuditObjectKind.PATIENT, "4711")
     assert patient.details == {"MSH-10": "M1"}

@@ -4,8 +4,10 @@ ITI TF-2 3.18.5.1, 3.41.5.1 and 3.43.6.1 say it of ITI-18, ITI-41 and ITI-43, an
 Metadata Update of ITI-57. RAD TF-3 Table 5.1-2 says of RAD-68 that it is an Export, as ITI-41 is,
 and of RAD-69 that instances are transferred at the source, and accessed at the consumer. Where some
 of what is asked for is had, and some is not, each is an event of its own (ITI TF-2 3.43.6.1).
+Whoever writes a message names its own process in it, as its log does, by Alternative User ID.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
@@ -46,7 +48,7 @@ def asking_participants(
         here, there = there, here
     name = settings.ae_title
     return (
-        Participant(ANONYMOUS, here, is_requestor=True, host=settings.host, name=name),
+        Participant(ANONYMOUS, here, True, settings.host, name, str(os.getpid())),
         Participant(peer, there, host=host),
     )
 
@@ -67,7 +69,12 @@ def asked_participants(
     """
     asks = reply_to or ANONYMOUS
     return (
-        Participant(url, ParticipantRole.SOURCE, host=urlsplit(url).hostname or ""),
+        Participant(
+            url,
+            ParticipantRole.SOURCE,
+            host=urlsplit(url).hostname or "",
+            alternative_id=str(os.getpid()),
+        ),
         Participant(asks, ParticipantRole.DESTINATION, is_requestor=True, host=host, name=name),
     )
 

@@ -224,14 +224,7 @@ def _participants(
     if gets:
         asking, asked = asked, asking
     return tuple(
-        Participant(
-            each.user_id,
-            each.role or (asking if each.is_requestor else asked),
-            each.is_requestor,
-            each.host,
-            each.name,
-        )
-        for each in ends
+        evolve(each, role=each.role or (asking if each.is_requestor else asked)) for each in ends
     )
 
 

@@ -62,8 +62,8 @@ def _agent(participant: Participant, ae_title: str) -> dict[str, Any]:
     if participant.role is not None:
         code = AuditCode(participant.role.value, "DCM", role_name(participant.role))
         agent["type"] = {"coding": [_coding(code)]}
-    if ae_title:
-        agent["altId"] = f"AETITLES={ae_title}"
+    if alternative := participant.alternative_id or (f"AETITLES={ae_title}" if ae_title else ""):
+        agent["altId"] = alternative
     if participant.name:
         agent["name"] = participant.name
     if participant.host:

@@ -109,11 +109,12 @@ def _render(message: AuditMessage, source_id: str, site: str, longest: int) -> s
 
 def _participant(participant: Participant, ae_title: str) -> str:
     role = participant.role
+    alternative = participant.alternative_id or (f"AETITLES={ae_title}" if ae_title else None)
     return _element(
         "ActiveParticipant",
         _code("RoleIDCode", AuditCode(role.value, "DCM", role_name(role))) if role else "",
         UserID=participant.user_id or "unknown",
-        AlternativeUserID=f"AETITLES={ae_title}" if ae_title else None,
+        AlternativeUserID=alternative,
         UserName=participant.name or None,
         UserIsRequestor="true" if participant.is_requestor else "false",
         NetworkAccessPointID=participant.host or None,

@@ -39,12 +39,14 @@ def line(event: AuditEvent) -> bytes:
 
 def _participant(participant: Participant) -> dict[str, object]:
     role = participant.role.name.lower() if participant.role else ""
+    alternative = participant.alternative_id
     return {
         "user": participant.user_id,
         "role": role,
         "requestor": participant.is_requestor,
         "host": participant.host,
         "name": participant.name,
+        **({"alternative": alternative} if alternative else {}),
     }
 
 

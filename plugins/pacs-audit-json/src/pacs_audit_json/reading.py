@@ -142,6 +142,7 @@ def _event(record: Any) -> AuditEvent:
                 each["requestor"],
                 each["host"],
                 each["name"],
+                each.get("alternative", ""),
             )
             for each in record.get("participants", ())
         ),

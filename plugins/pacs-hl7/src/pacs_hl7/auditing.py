@@ -5,6 +5,7 @@ for reports; ITI TF-2 3.8.5.1 says who the participants are: facility and applic
 a vertical bar between.
 """
 
+import os
 from typing import Final
 
 from pacs_core.contracts import (
@@ -101,5 +102,9 @@ def _participants(content: bytes, origin: Origin, character_set: str) -> tuple[P
         Participant(
             f"{sends_from}|{sending}", ParticipantRole.SOURCE, is_requestor=True, host=origin.host
         ),
-        Participant(f"{receives_at}|{receiving}", ParticipantRole.DESTINATION),
+        Participant(
+            f"{receives_at}|{receiving}",
+            ParticipantRole.DESTINATION,
+            alternative_id=str(os.getpid()),
+        ),
     )
