@@ -6,11 +6,16 @@ import anyio
 import pytest
 from pacs_ai.api import InferenceInput, RequestFilter, RequestState
 from pacs_ai.breakers import Breakers
+from pacs_ai.forgetting import Forgetter
 from pacs_ai.models import Assessment, InferenceRequest, ResultFinding
 from pacs_ai.records import Records
 from pacs_database.api import Database
 from pacs_jobs.api import JobFilter
 from pacs_jobs.database_queue import DatabaseJobQueue
+
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN
+from pacs_core.testing.datasets import SampleStudy
+from pacs_core.testing.memory_archive import MemoryArchive
 
 pytestmark = pytest.mark.anyio
 
@@ -86,9 +91,19 @@ async def test_results_are_written_once_and_kept_as_long_as_they_are_archived(
     found = await records.find_by_token("secret")
     assert found is not None
     assert not await records.change(request.number, state="failed")  # it has ended
-    assert await records.forget(0) == 0
+    archive = MemoryArchive()
+    other = await records.add_result(**{**values, "instance_uid": "1.9.4", "digest": "e"})
+    image = SampleStudy("1.9").make(SOPInstanceUID="1.9.2")
+    archive.put(image.encode(), EXPLICIT_VR_LITTLE_ENDIAN)
+    forgetter = Forgetter(records, archive)
+    assert await forgetter.forget(1) == 0
+    assert await forgetter.forget(0) == 1  # what the archive has no more
+    with pytest.raises(KeyError):
+        await records.find_result(other.number)
+    assert await forgetter.forget(0) == 0
     await records.change_result(first.number, {first.state}, state="discarded")
-    assert await records.forget(0) == 1
+    assert await forgetter.forget(0) == 2  # the result, and its request
+    assert await records.assessed_findings(first.number) == {}
     wanted = RequestFilter(states=(str(RequestState.ANSWERED),))
     assert [each async for each in records.requests(wanted, 5)] == []
 

@@ -13,6 +13,8 @@ import httpx
 import pytest
 from attrs import define, field
 from pacs_ai import metering
+from pacs_ai.desk import AiDesk
+from pacs_ai.forgetting import Forgetter
 from pacs_ai_example.multipart import read_parts, write_parts
 from pacs_ai_example.results import infer, write
 from pydicom import Dataset, dcmread
@@ -428,3 +430,10 @@ def test_monitors_see_queue_times_failures_and_results_by_model(
     assert {e["service"]: e["requests"] for e in rows} == {
         name: each["requests"] for name, each in totals.items()
     }
+    # Of a version of which nothing is known any more nothing is told.
+    node = site.node.node.opened.node
+    site.node.call(site.inferences.cancel, waiting.number, "somebody")
+    until(lambda: value("ai_requests", **away, state="cancelled") == 1)
+    forgetter = Forgetter(node.find(AiDesk).records, node.archive)
+    assert site.node.call(forgetter.forget, 0.0) > 0
+    until(lambda: value("ai_requests", **away, state="cancelled") == 0)

@@ -262,7 +262,7 @@ def pacs_inference_adapters(setup: Setup) -> list[InferenceAdapterDescriptor]:
 
 @hookimpl
 def pacs_access(setup: Setup) -> list[AccessDescriptor]:
-    """Return who says what services see, and who sees what nobody has assessed."""
+    """Return who says what services see, who assesses, and who sees what nobody has assessed."""
     config = setup.config(AiConfig)
 
     def create(node: Node) -> Authorizer:
@@ -271,7 +271,8 @@ def pacs_access(setup: Setup) -> list[AccessDescriptor]:
         return AiAuthorizer(node, config)
 
     hides = any(service.unassessed == "hide" for service in config.services.values())
-    return [AccessDescriptor("ai", authorizer=create)] if config.dicomweb_url or hides else []
+    is_needed = config.dicomweb_url or config.assessors or hides
+    return [AccessDescriptor("ai", authorizer=create)] if is_needed else []
 
 
 @hookimpl(optionalhook=True)

@@ -1,4 +1,4 @@
-"""Authorizer: what a service may see, and who sees results before they are assessed."""
+"""Authorizer: what a service may see, and who assesses results, and sees them before that."""
 
 from typing import Final
 
@@ -13,6 +13,7 @@ from pacs_core.contracts import (
     Deny,
     Node,
     Not,
+    Origin,
     Restrict,
     UidList,
     Verdict,
@@ -20,14 +21,16 @@ from pacs_core.contracts import (
 from pacs_core.dataset import tag_of
 
 ASSESS: Final = "ai.assess"
-"""Action that authorizers are asked for of who wants to assess results, or see what is hidden."""
+"""Action that authorizers are asked for of who wants to assess results."""
 _READING: Final = frozenset({AccessAction.QUERY, AccessAction.RETRIEVE, AccessAction.MOVE})
 _SERIES, _INSTANCE = tag_of("SeriesInstanceUID"), tag_of("SOPInstanceUID")
 _MOST_HIDDEN: Final = 10_000
 
 
 class AiAuthorizer(Authorizer):
-    """Restricts services to what they were asked about, and hides what nobody has assessed.
+    """Restricts services to what they were asked about, and assessments to those who may make them.
+
+    Who may not does not see either, if that is wanted, what nobody has assessed.
 
     Parameters
     ----------
@@ -45,12 +48,11 @@ class AiAuthorizer(Authorizer):
         principal = access.origin.principal
         if principal is not None and principal.method == METHOD:
             return await self._authorize_service(access, principal.claims[REQUEST_CLAIM])
-        if not self._hides or access.action not in _READING:
-            return Allow()
-        names = {access.origin.user, access.origin.calling_ae_title}
-        if names & set(self._config.assessors) or (
-            principal is not None and principal.roles & set(self._config.assessors)
-        ):
+        if access.action == ASSESS:
+            if not self._config.assessors or self._is_assessor(access.origin):
+                return Allow()
+            return Deny("assessors of [plugin.ai] does not name who asks, nor a role of theirs")
+        if not self._hides or access.action not in _READING or self._is_assessor(access.origin):
             return Allow()
         services = self._config.services.items()
         marked = [name for name, each in services if each.unassessed == "mark"]
@@ -58,6 +60,14 @@ class AiAuthorizer(Authorizer):
         if len(hidden) > _MOST_HIDDEN:
             return Deny(f"more than {_MOST_HIDDEN} results have not been assessed")
         return Restrict((Not(UidList(_INSTANCE, hidden)),)) if hidden else Allow()
+
+    def _is_assessor(self, origin: Origin) -> bool:
+        roles = origin.principal.roles if origin.principal is not None else frozenset()
+        return not roles.isdisjoint(self._config.assessors) or any(
+            name in self._config.assessors
+            for name in (origin.user, origin.calling_ae_title)
+            if name
+        )
 
     async def _authorize_service(self, access: Access, number: str) -> Verdict:
         if access.action == AccessAction.STORE:

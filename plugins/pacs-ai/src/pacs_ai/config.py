@@ -147,8 +147,9 @@ class AiConfig:
         Under which services reach DICOMweb of this node, as ``"https://pacs/dicom-web"``: for
         ``dicomweb-pull``, and for results that come later.
     assessors : tuple of str
-        Roles, names of users, and AE titles, that see results of services with
-        ``unassessed = "hide"`` before they are assessed.
+        Roles, names of users, and AE titles. Of users, only these assess results; without any,
+        whoever may do so by other rules. They see results of services with ``unassessed = "hide"``
+        before they are assessed.
     first_pause, longest_pause : float
         Seconds after which a service that is away is asked again: doubled with each attempt.
     poll_steps : float
@@ -156,7 +157,7 @@ class AiConfig:
     give_up_after : float
         Days after which a request that was not answered is given up.
     keep : float
-        Days for which requests and results are remembered whose results are not archived any more.
+        Days for which requests and results are remembered of which the archive has nothing (more).
     keep_quarantine : float
         Days for which results stay in quarantine.
     """

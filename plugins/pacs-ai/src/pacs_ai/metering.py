@@ -10,7 +10,7 @@ import anyio
 from attrs import define
 
 from pacs_ai.desk import AiDesk
-from pacs_ai.models import Assessment, InferenceRequest, RequestState, ResultState
+from pacs_ai.models import Assessment, InferenceRequest, RequestState, ResultState, ServiceTotal
 from pacs_core.contracts import Meter, Node, Service, Started
 
 _LOOK: Final = 60.0
@@ -62,8 +62,12 @@ class MeterInferences(Service):
         alone = meter.gauge(
             "ai_services_left_alone", "1 if a circuit breaker is open.", labels=("service",)
         )
+        known: set[tuple[str, str]] = set()
         while True:
-            for total in await desk.records.totals():
+            totals = {(each.service, each.version): each for each in await desk.records.totals()}
+            known |= totals.keys()
+            for key in known:  # of a version that is forgotten there is nothing any more
+                total = totals.get(key) or ServiceTotal(*key)
                 of = {"service": total.service, "version": total.version}
                 # Also what is 0: a gauge that nobody sets stays as it was.
                 for state in RequestState:

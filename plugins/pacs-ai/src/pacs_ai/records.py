@@ -44,7 +44,6 @@ ASK_JOB: Final = "ai.ask"
 """Kind of the jobs that ask services."""
 _LONGEST: Final = 500
 _PAGE: Final = 500
-_DAY: Final = 24 * 3600.0
 _UNSEEN: Final = frozenset({"fingerprint", "token", "names"})
 
 
@@ -351,19 +350,6 @@ class Records:
         return [
             evolve(each, mean_seconds=means.get(key, 0.0)) for key, each in sorted(found.items())
         ]
-
-    async def forget(self, days: float) -> int:
-        """Forget requests that ended before, and have no result that is archived."""
-        archived = [str(ResultState.ARCHIVED), str(ResultState.RELEASED)]
-        ended = [str(each) for each in RequestState if each not in LIVE]
-        before = time.time() - days * _DAY
-        async with self.database.begin() as connection:
-            kept = select(RESULTS.c.request).where(RESULTS.c.state.in_(archived))
-            gone = delete(REQUESTS).where(
-                REQUESTS.c.state.in_(ended), REQUESTS.c.created < before,
-                REQUESTS.c.number.not_in(kept),
-            )  # fmt: skip
-            return (await connection.execute(gone)).rowcount
 
 
 def fingerprint_of(inputs: Sequence[InferenceInput]) -> str:

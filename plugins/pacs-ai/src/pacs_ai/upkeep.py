@@ -10,6 +10,7 @@ from pacs_jobs.api import JobHandler, Progress, RunningJob
 
 from pacs_ai.asking import Adapters, give_up
 from pacs_ai.desk import AiDesk
+from pacs_ai.forgetting import Forgetter
 from pacs_ai.intake import Intake
 from pacs_ai.interface import Answer, ServiceRefusedError
 from pacs_ai.models import InferenceRequest, RequestFilter, RequestState, ResultState
@@ -34,10 +35,12 @@ class UpkeepHandler(JobHandler):
     node: Node
     _desk: AiDesk = field(init=False)
     _adapters: Adapters = field(init=False)
+    _forgetter: Forgetter = field(init=False)
 
     async def start(self) -> None:
         """Find what it works with."""
         self._desk = self.node.find(AiDesk)
+        self._forgetter = Forgetter(self._desk.records, self.node.archive)
         self._adapters = Adapters(self._desk)
         await self._adapters.start()
 
@@ -58,7 +61,7 @@ class UpkeepHandler(JobHandler):
         async with closing(records.results(old, _MOST)) as results:
             for result in [each async for each in results if each.arrived < before]:
                 await Intake(self._desk).discard(result, "its time was over")
-        forgotten = await records.forget(config.keep)
+        forgotten = await self._forgetter.forget(config.keep)
         await anyio.to_thread.run_sync(self._remove_leftovers)
         note = f"{len(requests)} requests looked after, {forgotten} forgotten"
         await job.report(Progress(note=note))
