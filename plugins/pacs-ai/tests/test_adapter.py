@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -14,10 +14,11 @@ from pacs_ai.adapters.dimse import Dimse
 from pacs_ai.adapters.frames import frame_parts
 from pacs_ai.adapters.rest_push import RestPush
 from pacs_ai.adapters.ups import ProcedureSteps
-from pacs_ai.api import InferenceAdapter, ServiceConfig
+from pacs_ai.api import Answer, InferenceAdapter, InferenceResult, ServiceConfig
 from pacs_ai.config import AiConfig, RuleConfig
 from pacs_ai.desk import AiDesk
 from pacs_ai.testing import InferenceAdapterContract, MemoryInputs
+from pacs_ai.testing.adapter_contract import MemoryResults, make_request
 from pacs_ai_example.frames import read_frames
 from pacs_ai_example.http_service import make_server
 from pacs_ai_example.multipart import read_parts
@@ -186,6 +187,28 @@ class TestRestPush(ExampleContract):
     @pytest.fixture
     def slow(self, make: Callable[[str], InferenceAdapter], service: str) -> InferenceAdapter:
         return make(f"{service}/slow")
+
+    async def test_an_answer_is_kept_whole_until_results_are_made_of_it(
+        self,
+        make: Callable[[str], InferenceAdapter],
+        url: str,
+        inputs: MemoryInputs,
+        files: list[bytes],
+    ) -> None:
+        """Who was killed after the first result goes on with the rest, and asks nobody."""
+
+        class Killed(MemoryResults):
+            async def take(self, content: AsyncIterable[bytes]) -> InferenceResult:
+                if self.taken:
+                    raise RuntimeError("killed")
+                return await super().take(content)
+
+        asked, before, after = make_request(files), Killed(), MemoryResults()
+        with pytest.raises(RuntimeError, match="killed"):
+            await make(url).ask(asked, inputs, before)
+        assert await make(NOBODY).ask(asked, inputs, after) is Answer.COMPLETE
+        assert after.taken[:1] == before.taken
+        assert len(after.taken) == 2
 
 
 class TestRestPushOfFrames(TestRestPush):

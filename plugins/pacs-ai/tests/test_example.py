@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from attrs import frozen
 from pacs_jobs.api import JobFilter, JobQueue
@@ -187,6 +188,39 @@ def test_a_work_item_that_is_performed_may_be_unwanted(place: Place, tools: Any)
     assert len(site.instances(study)) == len(images)
     jobs = site.node.call(_jobs_of, node, "ai.cancel")
     assert {str(each.state) for each in jobs} <= {"waiting", "running", "succeeded"}, jobs
+
+
+def test_a_performer_that_has_subscribed_is_told_of_work_items_and_that_one_is_not_wanted(
+    place: Place, tools: Any
+) -> None:
+    """PS3.4 CC.2.3, CC.2.4: on an association that it holds, for the node does not know it."""
+    site, images = place.site, tools.make_series(BodyPartExamined="HEAD")
+    study = str(images[0].StudyInstanceUID)
+    site.store(images)
+    serving = ("--http", "0", "--worklist", "LESION^99TEST", "--ae-title", "AI_STEPS")
+    archive = ("--archive", f"PACS@127.0.0.1:{site.node.port}")
+    steps, state = site.node.node.opened.node.find(UnifiedProcedureSteps), "ProcedureStepState"
+
+    def attributes_of(number: int) -> Any:
+        uid = site.finish(number, "asked", "cancelled", "answered").note.split()[2]
+        return site.node.call(steps.find, uid).attributes
+
+    with tools.run_example(*serving, *archive, "--subscribe", "--delay", "600") as example:
+        unwanted = site.ask("steps", study)
+        until(lambda: attributes_of(unwanted.number)[tag_of(state)] == ("IN PROGRESS",), 120)
+        site.node.call(site.inferences.cancel, unwanted.number, "somebody")
+        until(lambda: attributes_of(unwanted.number)[tag_of(state)] == ("CANCELED",), 120)
+        (progress,) = attributes_of(unwanted.number)[
+            tag_of("ProcedureStepProgressInformationSequence")
+        ]
+        assert progress[tag_of("ReasonForCancellation")] == ("it is not wanted any more",)
+        assert not site.results(study_uid=study)
+        url = f"http://127.0.0.1:{example.http}/hurry"
+        assert httpx.post(url, trust_env=False, timeout=60).status_code == 204
+        wanted = site.finish(site.ask("steps", study, again=True).number)
+        assert wanted.state == "answered", wanted.reason
+        until(lambda: len(site.results(request=wanted.number)) == 2, 120)
+    assert [each.state for each in site.results(request=wanted.number)] == ["archived"] * 2
 
 
 async def _jobs_of(node: Any, kind: str) -> Any:

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pacs_ai_example.delay import Delay
 from pacs_ai_example.http_service import make_server
 
 
@@ -24,6 +25,11 @@ def main() -> None:
         metavar="AE@HOST:PORT",
         help="where results of DIMSE go, and work items are",
         default="",
+    )
+    parser.add_argument(
+        "--subscribe",
+        action="store_true",
+        help="be told of work items, also that one is not wanted any more, in place of looking",
     )
     parser.add_argument("--delay", type=float, default=0.0, help="seconds an inference takes more")
     parser.add_argument(
@@ -54,9 +60,9 @@ def _start(
     ended: threading.Event,
 ) -> list[str]:
     """Start what was asked for, and say where it is."""
-    ready = []
+    ready, delay = [], Delay(given.delay)
     if given.http is not None:
-        server = make_server((given.host, given.http), delay=given.delay, model_url=given.kserve)
+        server = make_server((given.host, given.http), delay=delay, model_url=given.kserve)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         ready.append(f"http:{server.server_address[1]}")
     if given.dicom is None and not given.worklist:
@@ -64,6 +70,7 @@ def _start(
     # What speaks DIMSE takes seconds to import.
     from pacs_ai_example.archive import Archive
     from pacs_ai_example.dimse_service import DimseService
+    from pacs_ai_example.events import StepEvents
     from pacs_ai_example.spool import Spool
     from pacs_ai_example.worklist import WorklistClient
 
@@ -74,12 +81,15 @@ def _start(
     if given.dicom is not None:
         listens = (given.host, given.dicom)
         spool = Spool(state / "dicom")
-        service = DimseService(given.ae_title, listens, archive, spool, given.delay)
+        service = DimseService(given.ae_title, listens, archive, spool, delay)
         ready.append(f"dicom:{service.port}")
     if given.worklist:
         value, _, scheme = given.worklist.partition("^")
         (state / "worklist").mkdir(parents=True, exist_ok=True)
-        client = WorklistClient(archive, (value, scheme), state / "worklist", given.delay)
+        events = StepEvents(archive) if given.subscribe else None
+        if events is not None:
+            threading.Thread(target=events.run, args=(ended,), daemon=True).start()
+        client = WorklistClient(archive, (value, scheme), state / "worklist", delay, events)
         threading.Thread(target=client.run, args=(ended,), daemon=True).start()
         ready.append("worklist:0")
     return ready

@@ -13,6 +13,7 @@ from pynetdicom import AE, evt
 from pynetdicom.presentation import AllStoragePresentationContexts
 
 from pacs_ai_example.archive import Archive, ArchiveAwayError
+from pacs_ai_example.delay import Delay
 from pacs_ai_example.model import NothingToSeeError
 from pacs_ai_example.results import infer, write
 from pacs_ai_example.spool import Spool
@@ -32,8 +33,7 @@ class DimseService:
     archive : Archive
         To which results are sent.
     spool : Spool
-    delay : float
-        Seconds that each inference takes at least.
+    delay : Delay
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class DimseService:
         address: tuple[str, int],
         archive: Archive,
         spool: Spool,
-        delay: float = 0.0,
+        delay: Delay,
     ) -> None:
         self._entity = AE(ae_title)
         self._entity.supported_contexts = AllStoragePresentationContexts
@@ -89,7 +89,7 @@ class DimseService:
         threading.Thread(target=self._infer, args=(name,), daemon=True).start()
 
     def _infer(self, name: str) -> None:
-        time.sleep(self._delay)
+        self._delay.wait()
         try:
             results = infer(self._spool.read(name))
         except NothingToSeeError as error:

@@ -5,36 +5,36 @@
 - ``POST /pull`` takes a JSON object with ``dicomweb``, ``token``, ``study`` and ``series``: the
   images are read by WADO-RS from there, and the results stored by STOW-RS (PS3.18 §10).
 - ``GET /health`` answers with how many requests are worked on: ``{"working": 1}``.
+- ``POST /hurry`` ends the delay of whatever the program does, over DIMSE as well.
 """
 
 import json
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.request import Request, urlopen
 
+from pacs_ai_example.delay import Delay
 from pacs_ai_example.multipart import read_parts, write_parts
 
 _DICOM = 'multipart/related; type="application/dicom"'
 
 
 def make_server(
-    address: tuple[str, int], *, delay: float = 0.0, model_url: str = ""
+    address: tuple[str, int], *, delay: Delay | None = None, model_url: str = ""
 ) -> ThreadingHTTPServer:
     """Return a server.
 
     Parameters
     ----------
     address : (str, int)
-    delay : float
-        Seconds that each inference takes at least.
+    delay : Delay, optional
     model_url : str
         Of a model behind KServe v2 that ``/infer`` asks; empty for our own.
     """
 
     class Handler(_Handler):
-        seconds = delay
+        takes = delay or Delay()
         model = model_url
         working = _Count()
 
@@ -59,7 +59,7 @@ class _Count:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    seconds = 0.0
+    takes = Delay()
     model = ""
     working = _Count()
 
@@ -71,11 +71,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, "text/plain", b"")
 
     def do_POST(self) -> None:
+        body = self._read_body()
+        if self.path == "/hurry":
+            self.takes.end()
+            self._answer(204, "text/plain", b"")
+            return
         with self.working:
-            self._work(self._read_body())
+            self._work(body)
 
     def _work(self, body: bytes) -> None:
-        time.sleep(self.seconds)
+        self.takes.wait()
         # When first needed, for these take seconds, and the service is to be there at once.
         from pacs_ai_example.frames import read_frames
         from pacs_ai_example.kserve import ModelAwayError

@@ -1,9 +1,9 @@
 """The service as a performer of work items (IHE RAD AIW-I; PS3.4 CC): it finds what is scheduled.
 
-It asks for work items of its code that are SCHEDULED, claims one, says how far it is, reads the
-inputs by WADO-RS where the work item says so, and else by C-GET, stores the results by C-STORE,
-says which there are, and completes the work item. What it can see nothing in it cancels, with the
-reason.
+It asks for work items of its code that are SCHEDULED, again and again, or when told that there is
+news. It claims one, says how far it is, reads the inputs by WADO-RS where the work item says so,
+and else by C-GET, stores the results by C-STORE, says which there are, and completes the work item.
+What it can see nothing in it cancels, with the reason.
 
 A work item that is claimed can be changed with its Transaction UID only (PS3.4 CC.1.1): it is
 written down before the claim, and so are results before they are sent. So whoever is killed goes
@@ -25,6 +25,8 @@ from pydicom.uid import CTImageStorage, generate_uid
 from pynetdicom import AE, build_role, evt
 
 from pacs_ai_example.archive import Archive, ArchiveAwayError
+from pacs_ai_example.delay import Delay
+from pacs_ai_example.events import StepEvents
 from pacs_ai_example.model import NothingToSeeError
 from pacs_ai_example.multipart import read_parts
 from pacs_ai_example.results import infer, write
@@ -36,6 +38,8 @@ _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _IN_PROGRESS_ALREADY = 0xC302
 _PAUSE = 0.5
 _TIMEOUT = 60.0
+_LONGEST = 60.0
+"""Seconds after which it looks although nobody has told it to."""
 
 
 class RefusedError(Exception):
@@ -53,14 +57,20 @@ class WorklistClient:
         Code Value and Coding Scheme Designator of the work items that are ours.
     directory : Path
         Of what we hold.
-    delay : float
-        Seconds that each inference takes at least.
+    delay : Delay
+    events : StepEvents, optional
+        By which it is told of work items; without, it looks for them.
     """
 
     def __init__(
-        self, archive: Archive, code: tuple[str, str], directory: Path, delay: float = 0.0
+        self,
+        archive: Archive,
+        code: tuple[str, str],
+        directory: Path,
+        delay: Delay,
+        events: StepEvents | None = None,
     ) -> None:
-        self._archive, self._delay = archive, delay
+        self._archive, self._delay, self._events = archive, delay, events
         self._code = _item(CodeValue=code[0], CodingSchemeDesignator=code[1], CodeMeaning=code[0])
         self._results = Spool(directory / "results")
         self._path = directory / "claims.json"
@@ -71,10 +81,15 @@ class WorklistClient:
     def run(self, ended: threading.Event) -> None:
         """Perform what there is until somebody says that it is over."""
         while not ended.wait(_PAUSE):
+            if self._events is not None:
+                self._events.news.wait(_LONGEST)
+                self._events.news.clear()
             try:
                 self._perform_all(ended)
             except (ArchiveAwayError, OSError) as error:
                 print(error, flush=True)
+                if self._events is not None:
+                    self._events.news.set()  # what was there is there still
 
     def _perform_all(self, ended: threading.Event) -> None:
         entity = AE(self._archive.calling)
@@ -108,7 +123,11 @@ class WorklistClient:
         if "results" not in claim:
             try:
                 files = self._read(step)
-                if ended.wait(self._delay):
+                self._delay.wait(lambda: ended.is_set() or self._is_unwanted(uid))
+                if ended.is_set():
+                    return
+                if self._is_unwanted(uid):
+                    self._cancel(steps, uid, transaction, "it is not wanted any more")
                     return
                 results = infer(files)
             except (NothingToSeeError, HTTPError) as error:
@@ -132,6 +151,9 @@ class WorklistClient:
         steps.set(uid, transaction, UnifiedProcedureStepPerformedProcedureSequence=[performed])
         steps.change_state(uid, transaction, "COMPLETED")
         self._forget(uid)
+
+    def _is_unwanted(self, uid: str) -> bool:
+        return self._events is not None and self._events.is_unwanted(uid)
 
     def _cancel(self, steps: "_Steps", uid: str, transaction: str, reason: str) -> None:
         why = _item(ProcedureStepCancellationDateTime=_now(), ReasonForCancellation=reason)

@@ -35,6 +35,7 @@ from pacs_ai.interface import (
 from pacs_ai.metering import count_failure
 from pacs_ai.models import InferenceRequest, InferenceResult, RequestFilter, RequestState
 from pacs_ai.sources import RequestInputs, locate_inputs
+from pacs_core.api.streams import closing
 from pacs_core.contracts import InstanceNotFoundError, Node, Outcome
 
 _DAY: Final = 24 * 3600.0
@@ -170,6 +171,10 @@ class AskHandler(JobHandler):
         except Exception as error:
             reason = str(error) or type(error).__name__
             if isinstance(error, TimeoutError):
+                if await self._has_begun_to_answer(request):
+                    await breakers.note_success(request.service)
+                    await self._desk.note_answered(request)
+                    return
                 reason = f"no answer in {service.timeout:g} s"
             count_failure(self.node.meter, request, "failed")
             await breakers.note_failure(request.service, reason, service.breaker, pause)
@@ -193,16 +198,24 @@ class AskHandler(JobHandler):
             await keep_names(self._desk, request, await inputs.names())
         return await adapter.ask(request, inputs, _Taker(self._intake, request))
 
+    async def _has_begun_to_answer(self, request: InferenceRequest) -> bool:
+        """Tell whether a service that does not end with a request has stored results of it.
+
+        It may store more: asked again, it would store them all again, under other UIDs.
+        """
+        adapter = self._adapters.find(request.service)
+        return adapter.has_other_doors and await self._has_results(request)
+
+    async def _has_results(self, request: InferenceRequest) -> bool:
+        wanted = RequestFilter(request=request.number)
+        async with closing(self._desk.records.results(wanted, 1)) as found:
+            return bool([each async for each in found])
+
     async def _note(self, request: InferenceRequest, answer: Answer) -> None:
-        records = self._desk.records
-        has_results = False
-        if answer is Answer.LATER:
-            wanted = RequestFilter(request=request.number)
-            has_results = bool([each async for each in records.results(wanted, 1)])
-        if answer is Answer.COMPLETE or has_results:
+        if answer is Answer.COMPLETE or await self._has_results(request):
             await self._desk.note_answered(request)
         else:
-            await records.change(
+            await self._desk.records.change(
                 request.number, {RequestState.WAITING}, state=str(RequestState.ASKED), reason=""
             )
 

@@ -54,8 +54,9 @@ class AiDesk(Component):
     config : AiConfig
     records : Records
     breakers : Breakers
-    spool, quarantine : Path
-        Directories of results that are being looked at, and that were found wanting.
+    spool, quarantine, answers : Path
+        Directories of results that are being looked at, that were found wanting, and of answers
+        that results are still to be made of.
     turns : Turns
         Of results that are being looked at.
     """
@@ -71,6 +72,7 @@ class AiDesk(Component):
         self.breakers: Breakers = Breakers(database)
         self.spool: Path = setup.directory / "spool"
         self.quarantine: Path = setup.directory / "quarantine"
+        self.answers: Path = setup.directory / "answers"
         self.turns = Turns()
         self.restrictions: Mapping[int, Restriction] = {
             number: restriction_of(rule) for number, rule in enumerate(self.config.rules)

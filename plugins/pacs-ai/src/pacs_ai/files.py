@@ -99,22 +99,37 @@ async def spool_file(content: AsyncIterable[bytes], directory: Path, limit: int)
         Bytes that it may have.
     """
     await anyio.to_thread.run_sync(lambda: directory.mkdir(0o700, parents=True, exist_ok=True))
-    path, size, most = directory / f"{uuid4().hex}.dcm", 0, limit * _KEPT
+    path = directory / f"{uuid4().hex}.dcm"
     try:
-        async with await anyio.open_file(path, "xb") as file:
-            async for chunk in content:
-                await file.write(chunk[: most - size])
-                size += len(chunk)
-                if size > most:
-                    break
-            await file.flush()
-            await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
+        size = await write_file(content, path, most_kept(limit))
         await anyio.to_thread.run_sync(sync_directory, directory)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
     file_found = await open_file(path)
     return evolve(file_found, findings=(*_find_too_large(size, limit), *file_found.findings))
+
+
+async def write_file(content: AsyncIterable[bytes], path: Path, most: int) -> int:
+    """Write a new file and sync it; return how many bytes came, of which `most` are kept.
+
+    Not read further than is kept, but for a piece that shows that there is more.
+    """
+    size = 0
+    async with await anyio.open_file(path, "xb") as file:
+        async for chunk in content:
+            await file.write(chunk[: max(most - size, 0)])
+            size += len(chunk)
+            if size > most:
+                break
+        await file.flush()
+        await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
+    return size
+
+
+def most_kept(limit: int) -> int:
+    """Return the bytes that are kept of a result that may have `limit`."""
+    return limit * _KEPT
 
 
 async def spool_dataset(

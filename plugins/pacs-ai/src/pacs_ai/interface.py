@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 
@@ -42,6 +42,8 @@ class Answer(StrEnum):
     """All results have come."""
     LATER = "later"
     """Results come by another way, whenever the service has them."""
+    WAITING = "waiting"
+    """The service has not begun: `answer_within` does not run yet, only `give_up_after` does."""
 
 
 class Inputs(ABC):
@@ -91,6 +93,9 @@ class InferenceAdapter(Component, ABC):
     service : ServiceConfig
         Its table.
     """
+
+    has_other_doors: ClassVar[bool] = False
+    """Whether results come by themselves, also while `ask` waits for the service to say more."""
 
     def __init__(self, node: Node, name: str, service: ServiceConfig) -> None:
         self.node, self.name, self.service = node, name, service

@@ -19,6 +19,8 @@ from pacs_ai.tokens import make_token
 class DicomWebPull(InferenceAdapter):
     """Tells a service what to read."""
 
+    has_other_doors = True
+
     async def ask(self, request: InferenceRequest, inputs: Inputs, results: ResultTaker) -> Answer:
         """See base."""
         desk = self.node.find(AiDesk)

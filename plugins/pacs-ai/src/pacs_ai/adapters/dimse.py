@@ -20,6 +20,8 @@ from pacs_core.dimse import Priority
 class Dimse(InferenceAdapter):
     """Sends instances to a service by associations."""
 
+    has_other_doors = True
+
     async def ask(self, request: InferenceRequest, inputs: Inputs, results: ResultTaker) -> Answer:
         """See base."""
         peer = self.node.settings.peers.get(self.service.peer)

@@ -4,7 +4,7 @@ The request is a POST of ``multipart/related; type="application/dicom"``, as tha
 (PS3.18 §10.5), or, with ``send = "frames"``, what :mod:`.frames` makes; the answer is 200 with one
 or more DICOM files likewise, or 204 if there is nothing to say. A service that answers 202 stores
 its results later, by STOW-RS where ``Results-Location`` of the request says, with
-``Results-Token``.
+``Results-Token``. What came with 200 is kept whole, see :mod:`pacs_ai.answers`.
 """
 
 from collections.abc import AsyncIterator
@@ -17,10 +17,12 @@ from pacs_web.api.multipart_writing import new_boundary, write_multipart
 
 from pacs_ai.adapters.frames import JSON, frame_parts
 from pacs_ai.adapters.http import open_service, send
+from pacs_ai.answers import KeptAnswer
 from pacs_ai.desk import AiDesk
 from pacs_ai.interface import Answer, InferenceAdapter, Inputs, ResultTaker, ServiceError
 from pacs_ai.models import InferenceRequest
 from pacs_ai.tokens import make_token
+from pacs_core.api.files import file_chunks
 from pacs_core.api.streams import closing
 
 _DICOM: Final = "application/dicom"
@@ -32,7 +34,21 @@ class RestPush(InferenceAdapter):
 
     async def ask(self, request: InferenceRequest, inputs: Inputs, results: ResultTaker) -> Answer:
         """See base."""
-        desk = self.node.find(AiDesk)
+        kept = KeptAnswer(self.node.find(AiDesk).answers, request.number)
+        if not kept.is_whole:
+            answer = await self._request(request, inputs, kept)
+            if answer is not None:
+                return answer
+        for part in kept.parts():
+            async with closing(file_chunks(part)) as content:
+                await results.take(content)
+        return Answer.COMPLETE
+
+    async def _request(
+        self, request: InferenceRequest, inputs: Inputs, kept: KeptAnswer
+    ) -> Answer | None:
+        """Send a request, and keep what comes back; return the answer if there is no more to it."""
+        desk, most = self.node.find(AiDesk), (self.service.max_size, self.service.max_results + 1)
         headers = {
             "Accept": _ACCEPT,
             "Request-Number": str(request.number),
@@ -55,18 +71,17 @@ class RestPush(InferenceAdapter):
                 kind = media_type(response.headers.get("content-type", ""))
                 name = kind.name if kind else ""
                 if name == _DICOM:
-                    await results.take(response.aiter_bytes())
-                    return Answer.COMPLETE
+                    await kept.keep(_one(response.aiter_bytes()), *most)
+                    return None
                 if name != "multipart/related" or kind is None:
                     raise ServiceError(f"{url} answered with {name or 'no media type'!r:.80}")
                 try:
                     splitter = Splitter(kind.parameters.get("boundary", ""))
                     async with closing(split(response.aiter_bytes(), splitter)) as parts:
-                        async for part in parts:
-                            await results.take(part)
+                        await kept.keep(parts, *most)
                 except MalformedMultipart as error:
                     raise ServiceError(f"the answer of {url} is not whole: {error}") from error
-        return Answer.COMPLETE
+        return None
 
     @asynccontextmanager
     async def _body(
@@ -86,3 +101,7 @@ class RestPush(InferenceAdapter):
             body = UploadBody(contents)
             headers = {"Content-Type": body.media_type, "Content-Length": str(body.length)}
             yield headers, body.pieces()
+
+
+async def _one(part: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+    yield part

@@ -68,6 +68,8 @@ class ProcedureSteps(InferenceAdapter):
         state = "".join(texts(step.attributes, tag_of("ProcedureStepState")))
         if state == StepState.CANCELED:
             raise ServiceRefusedError(f"its work item was canceled{_reason(step.attributes)}")
+        if state == StepState.SCHEDULED:
+            return Answer.WAITING
         return Answer.COMPLETE if state == StepState.COMPLETED else Answer.LATER
 
     async def cancel(self, request: InferenceRequest) -> None:
@@ -84,8 +86,8 @@ class ProcedureSteps(InferenceAdapter):
             await steps.request_cancel(uid, reason, requestor=requestor)
         except RefusedRequestError as error:
             note = f"work item {uid} is not canceled: {error}"
-            records = self.node.find(AiDesk).records
-            await records.change(request.number, {RequestState.CANCELLED}, note=note)
+            ended = {RequestState.CANCELLED, RequestState.FAILED}
+            await self.node.find(AiDesk).records.change(request.number, ended, note=note)
 
     async def _describe(
         self, request: InferenceRequest, instances: Sequence[StoredInstance]
