@@ -1,11 +1,9 @@
 """A registry and repository of documents, and a source that misbehaves, as a process of its own.
 
-It shares no code with the plugin: packages are split by the ``email`` package, and every message is
-held against the structure that ITI TF-3 §4.2 and ITI TF-2 3.18, 3.41, 3.43 and Appendix V ask for,
-and against what the schemas of ebRIM 3.0 say of elements, their order, attributes and lengths. With
-the folder of these schemas in ``PACS_XDS_SCHEMAS`` each message, in and out, is held against them
-as well (no package has them). What is wrong with one is answered as an error, and kept in
-``/state``.
+It shares no code with the plugin: packages are split by the ``email`` package, and every message,
+in and out, is held against the schema of bodies (:mod:`schemas`), and against what ITI TF-3 §4.2
+and ITI TF-2 3.18, 3.41, 3.43 and Appendix V ask for besides. What is wrong with one is answered as
+an error, and kept in ``/state``.
 """
 
 import hashlib

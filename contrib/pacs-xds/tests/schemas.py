@@ -1,8 +1,9 @@
-"""Messages against the schemas of ebXML RegRep 3.0 and IHE, where somebody has these at hand.
+"""Messages against a schema: always against ours, and against those of IHE where they are at hand.
 
-No package has the schemas, and they are not this project's to give away. With the folder that
-holds them in ``PACS_XDS_SCHEMAS``, the tests hold every message against them, in and out. IHE
-publishes its own with the Technical Frameworks, OASIS those of ebXML with the standard.
+``messages.rng`` has what ebXML RegRep 3.0 and IHE ask of bodies, in words of our own. No package
+has their schemas, and they are not this project's to give away: IHE publishes its own with the
+Technical Frameworks, OASIS those of ebXML with the standard. With the folder that holds them in
+``PACS_XDS_SCHEMAS``, the tests hold every message against them as well, in and out.
 """
 
 import os
@@ -18,14 +19,16 @@ SCHEMAS = {
     "urn:ihe:rad:xdsi-b:2009": "XDSI.b_ImagingDocumentSource.xsd",
 }
 INCLUDE = "{http://www.w3.org/2004/08/xop/include}Include"
+MESSAGES = etree.RelaxNG(file=str(Path(__file__).with_name("messages.rng")))
 
 
 def check_schema(message):
-    """Hold what is in a body against the schema of its namespace; lxml says what is wrong."""
+    """Hold what is in a body against the schemas; lxml says what is wrong."""
+    whole = etree.fromstring(etree.tostring(message))
+    MESSAGES.assertValid(whole)
     name = SCHEMAS.get(etree.QName(message).namespace)
     if not (folder := os.environ.get("PACS_XDS_SCHEMAS")) or name is None:
         return
-    whole = etree.fromstring(etree.tostring(message))
     for include in list(whole.iter(INCLUDE)):  # stands for the base64 text of the schemas
         holder = include.getparent()
         holder.remove(include)

@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime
 
+import pytest
+from lxml import etree
+from schemas import check_schema
+
 from pacs_xds.ebxml import CODES, Code, Document, Submission, make_submission
 from pacs_xds.soap.xml import RIM, find_all
 
@@ -28,3 +32,42 @@ def test_texts_of_any_length_fit_and_identifiers_are_whole_or_left_out():
     assert max(map(len, names)) == 1024
     coded = [each.get("nodeRepresentation") or "" for each in find_all(made, RIM, "Classification")]
     assert max(map(len, coded)) == 256
+
+
+def make():
+    code = Code("CT", "1.2.3", "Computed tomography")
+    cx = "4711^^^&1.2.3&ISO"
+    document = Document(
+        "urn:uuid:1", "1.2", cx, cx, ("PID-5|Roe^Jane",), NOW, "", dict.fromkeys(CODES, (code,)),
+        "de-DE", "CT Head", "Hospital", (),
+    )  # fmt: skip
+    submission = Submission("1.2.4", "1.2.5", NOW, code, cx, "", "Hospital")
+    return make_submission(submission, document, "urn:uuid:1")
+
+
+def spoil_order(made):
+    found = next(made.iter("{*}ExtrinsicObject"))
+    found.append(found[0])
+
+
+def spoil_length(made):
+    next(made.iter("{*}Value")).text = "x" * 257
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        spoil_order,
+        spoil_length,
+        lambda made: next(made.iter("{*}ExternalIdentifier")).attrib.pop("id"),
+        lambda made: next(made.iter("{*}Classification")).attrib.pop("classifiedObject"),
+        lambda made: next(made.iter("{*}Association")).set("targetObject", ""),
+        lambda made: etree.SubElement(next(made.iter("{*}Name")), "Value"),
+    ],
+)
+def test_the_schema_finds_what_is_wrong(spoil):
+    check_schema(make())
+    made = make()
+    spoil(made)
+    with pytest.raises(etree.DocumentInvalid):
+        check_schema(made)

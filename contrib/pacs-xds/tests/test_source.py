@@ -1,5 +1,6 @@
 """Imaging Document Source, over the wire: RAD-68 to a repository, and RAD-69, RAD-55 answered."""
 
+import re
 from email import message_from_bytes, policy
 from io import BytesIO
 
@@ -23,6 +24,7 @@ REQUEST = """<?xml version="1.0" encoding="UTF-8"?>
 <x:TransferSyntaxUIDList>{syntaxes}</x:TransferSyntaxUIDList>
 </x:RetrieveImagingDocumentSetRequest></s:Body></s:Envelope>"""
 SOAP = "application/soap+xml; charset=UTF-8"
+UID = re.compile(r"[0-9.]+")
 
 
 def request(*documents, syntaxes=(EXPLICIT,), action=ACTION, header=""):
@@ -38,7 +40,8 @@ def request(*documents, syntaxes=(EXPLICIT,), action=ACTION, header=""):
     made = REQUEST.format(
         env=ENV, wsa=WSA, action=action, header=header, studies=studies, syntaxes=listed
     )
-    if documents and syntaxes:  # what is none is sent on purpose
+    named = [uid for each in documents for uid in each]
+    if named and syntaxes and all(map(UID.fullmatch, named)):  # what is none is sent on purpose
         schemas.check_schema(etree.fromstring(made.encode()).find(f"{{{ENV}}}Body")[0])
     return made
 
