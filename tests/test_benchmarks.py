@@ -7,8 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from .benchmarks import gate
+from .benchmarks.scaling_model import Law, fit
+from .benchmarks.shares import Controller, NoSharesError
 from .benchmarks.targets_table import Cell, Figures, Outcome, page, put_between_marks
 
 ROOT = Path(__file__).parents[1]
@@ -178,3 +182,60 @@ def test_what_was_not_measured_is_said(tmp_path):
     (tmp_path / "page.md").write_text("no marks")
     with pytest.raises(ValueError, match="does not have the marks"):
         put_between_marks(tmp_path / "page.md", "")
+
+
+def test_workers_are_measured_with_a_share_of_a_core_each(tmp_path):
+    page_file, figures = tmp_path / "page.md", tmp_path / "figures.json"
+    page_file.write_text("# Page\n<!-- scaling: begin -->\nold\n<!-- scaling: end -->\nrest\n")
+    command = [sys.executable, "-m", "tests.benchmarks.scaling", "--quick", "--rounds", "1"]
+    options = ["--only", "15 KB, `none`", "--write", page_file, "--output", figures]
+    process = subprocess.Popen([*command, *options], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    _, errors = process.communicate(timeout=100)
+    if process.returncode == 2:
+        assert "scaling cannot be measured here" in errors
+        pytest.skip(errors)
+    assert process.returncode == 0, errors
+    text = page_file.read_text()
+    assert "| 15 KB, `none`, tmpfs | " in text
+    assert "| 1, `commit` | " in text
+    assert "old" not in text
+    ((name, samples),) = json.loads(figures.read_text()).items()
+    assert name == "15 KB, `none`, tmpfs"
+    assert list(samples) == ["1", "2"]
+    assert all(sample["rate"] > 0 for of in samples.values() for sample in of)
+    # A tick of the system's clock too much is had in so short a run, but not a core.
+    assert all(sample["used"] < 3 for of in samples.values() for sample in of)
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/pacs-scaling-{process.pid}"))
+
+
+def test_groups_are_told_their_share_in_either_form(tmp_path):
+    first = Controller(tmp_path, 1).make(tmp_path, "a", 0.15, 10_000)
+    assert {file.name: file.read_text() for file in first.iterdir()} == {
+        "cpu.shares": "262144",
+        "cpu.cfs_period_us": "10000",
+        "cpu.cfs_quota_us": "1500",
+    }
+    second = Controller(tmp_path, 2).make(tmp_path, "b", 0.15, 10_000)
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+cpu"
+    assert {file.name: file.read_text() for file in second.iterdir()} == {
+        "cpu.weight": "10000",
+        "cpu.max": "1500 10000",
+    }
+    with pytest.raises(NoSharesError, match="no group can be made"):
+        Controller(tmp_path, 1).make(tmp_path, "a", 0.15)
+
+
+@given(serial=st.floats(0, 0.5), mutual=st.floats(0, 0.05))
+def test_the_law_of_what_follows_it_is_found(serial, mutual):
+    law = Law(serial, mutual)
+    found = fit({workers: law.factor(workers) for workers in (1, 2, 4, 8)})
+    assert found.serial == pytest.approx(serial, abs=1e-6)
+    assert found.mutual == pytest.approx(mutual, abs=1e-6)
+
+
+@given(st.dictionaries(st.sampled_from([1, 2, 3, 4, 8]), st.floats(0.5, 12)))
+def test_no_law_makes_more_of_workers_than_they_are(factors):
+    law = fit(factors)
+    assert law.serial >= 0
+    assert law.mutual >= 0
+    assert 0 < law.factor(16) <= 16

@@ -26,10 +26,11 @@ Prepare = Callable[[int], AbstractContextManager[Operation]]
 
 @frozen
 class Load:
-    """What was done, between the first start and the last end."""
+    """What was done, between the first start and the last end; `began` by the monotonic clock."""
 
     operations: int
     seconds: float
+    began: float
 
     @property
     def rate(self) -> float:
@@ -199,4 +200,5 @@ def _gather(pipes: list[Connection], sample: Callable[[], None]) -> Load:
     if failures:
         raise PeerError(min(failures, key=lambda text: "BrokenBarrier" in text))
     starts, ends = [start for _, start, _ in results], [end for _, _, end in results]
-    return Load(sum(done for done, _, _ in results), max(ends) - min(starts))
+    began = min(starts)
+    return Load(sum(done for done, _, _ in results), max(ends) - began, began)

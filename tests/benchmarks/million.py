@@ -47,10 +47,10 @@ async def _fill(directory: Path, studies: int) -> None:
     config.write_text('[plugin.index-sqlite]\nsynchronous = "off"\n')
     async with open_archive(assemble(load_config(config, overrides))) as opened:
         assert opened.index is not None
-        records = _records(opened.index.wanted_tags, studies)
+        made = records(opened.index.wanted_tags, studies)
         async with anyio.create_task_group() as writers:
             for _ in range(_WRITERS):
-                writers.start_soon(_write, opened.index, records)
+                writers.start_soon(_write, opened.index, made)
 
 
 async def _write(index: Index, records: Iterator[InstanceRecord]) -> None:
@@ -58,7 +58,8 @@ async def _write(index: Index, records: Iterator[InstanceRecord]) -> None:
         await index.add(record)
 
 
-def _records(wanted: frozenset[int], studies: int) -> Iterator[InstanceRecord]:
+def records(wanted: frozenset[int], studies: int) -> Iterator[InstanceRecord]:
+    """Iterate over records of the instances of so many studies."""
     number = series = 0
     for study in range(studies):
         header = data.header(_SHAPE, study)[:-12]  # without the header of Pixel Data

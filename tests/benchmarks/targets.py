@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from importlib.metadata import entry_points, requires
 from itertools import product
@@ -78,8 +78,11 @@ class Plan:
     cells: list[Cell] = field(factory=list)
 
 
-def _archive_alone() -> list[str]:
-    """Return the names of plugins that the extra `archive` does not install."""
+def alone(contestant: Contestant, besides: Collection[str] = ()) -> Contestant:
+    """Return a contestant of ours with the plugins of the extra `archive` alone.
+
+    `besides` are names of plugins that it has as well.
+    """
     wanted = {
         requirement.name
         for text in requires("pacs-core") or ()
@@ -87,23 +90,21 @@ def _archive_alone() -> list[str]:
         and requirement.marker.evaluate({"extra": "archive"})
     } | {"pacs-speedups"}
     found = entry_points(group=_GROUP)
-    return sorted(each.name for each in found if each.dist and each.dist.name not in wanted)
+    others = {each.name for each in found if each.dist and each.dist.name not in wanted}
+    disabled = json.dumps(sorted(others.difference(besides)))
+
+    def command(directory: Path, port: int, move_port: int) -> Sequence[str]:
+        program = contestant.command(directory, port, move_port)
+        with (directory / "pacs.toml").open("a") as config:
+            config.write(f"[plugins]\ndisabled = {disabled}\n")
+        return program
+
+    return evolve(contestant, command=command)
 
 
 def _contestants() -> Mapping[str, Contestant]:
     """Return ours, alone, with and without speedups; with all plugins; and those beside it."""
     known = {contestant.name: contestant for contestant in CONTESTANTS}
-    disabled = json.dumps(_archive_alone())
-
-    def alone(contestant: Contestant) -> Contestant:
-        def command(directory: Path, port: int, move_port: int) -> Sequence[str]:
-            program = contestant.command(directory, port, move_port)
-            with (directory / "pacs.toml").open("a") as config:
-                config.write(f"[plugins]\ndisabled = {disabled}\n")
-            return program
-
-        return evolve(contestant, command=command)
-
     made = {name: alone(known[name]) for name in ("ours-commit", "ours-no-journal", "ours-none")}
     plain = {"PACS_NO_SPEEDUPS": "1"}
     for name in ("ours-commit", "ours-none"):

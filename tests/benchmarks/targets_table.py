@@ -143,8 +143,8 @@ def _bound(cell: Cell, ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> st
     return f"waiting for syncs or senders, cores were idle for {1 - busy:.0%}: {taken}"
 
 
-def put_between_marks(path: Path, table: str) -> None:
-    """Put the table into a page, in the place of the one before.
+def put_between_marks(path: Path, table: str, begins: str = BEGIN, ends: str = END) -> None:
+    """Put a table into a page, in the place of the one before.
 
     Raises
     ------
@@ -152,8 +152,8 @@ def put_between_marks(path: Path, table: str) -> None:
         The page does not have the marks.
     """
     text = path.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(begins)
+    _, end, after = rest.partition(ends)
     if not begin or not end:
-        raise ValueError(f"{path} does not have the marks {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{table}\n{END}{after}", encoding="utf-8")
+        raise ValueError(f"{path} does not have the marks {begins} and {ends}")
+    path.write_text(f"{before}{begins}\n\n{table}\n{ends}{after}", encoding="utf-8")
