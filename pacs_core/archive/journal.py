@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -18,15 +18,19 @@ from pacs_core.archive.journal_files import (
     Segment,
     length_of,
     pack,
+    total_size,
     write_all,
 )
 
 # Theory of operation
 #
 # An instance is put into store and index without a sync, and its object as a record into a segment
-# of the journal. One thread writes what has gathered and calls fdatasync once; then all whose
-# records it covers are acknowledged. Store and index are synced later, many instances at once
-# (`WriteBehind`), and then the segment is released.
+# of the journal. One thread writes what has gathered, by one system call as records follow each
+# other, and calls fdatasync once; then all whose records it covers are acknowledged. Store and
+# index are synced later, many instances at once (`WriteBehind`), and then the segment is released.
+#
+# A record is put together in the event loop: each call of the thread that lets go of the
+# interpreter's lock, as checksums do, would wait for it again while the loop is busy.
 #
 # There are two segments: while what one holds is synced elsewhere, the other takes records. Where a
 # record goes is decided in the event loop, at once, so that whoever changes over (`change_over`)
@@ -39,7 +43,7 @@ from pacs_core.archive.journal_files import (
 LARGEST: Final = 64 * 1024
 """Bytes of the largest dataset that goes into the journal; to write more of them twice costs more
 than a sync."""
-FULL: Final = SEGMENT_SIZE // 2
+FULL: Final = SEGMENT_SIZE * 3 // 4
 """Bytes in a segment from which what it holds should be synced soon."""
 
 
@@ -49,8 +53,10 @@ class JournalError(OSError):
 
 @frozen
 class _Job:
-    segment: Segment
-    write: Callable[[], None]
+    fd: int
+    offset: int
+    chunks: Sequence[Chunk]
+    end: int
     done: "asyncio.Future[None]"
 
 
@@ -102,11 +108,7 @@ class Journal:
         """
         segment = self._active
         generation, number, offset = segment.reserve(length_of(uid, key, size))
-
-        def write() -> None:
-            write_all(segment.fd, pack(generation, number, uid, key, content), offset)
-
-        return self._put(segment, write)
+        return self._put(segment, offset, pack(generation, number, uid, key, content))
 
     def change_over(self) -> list[Segment]:
         """Let another segment take records, if one is free; return those that take none."""
@@ -125,16 +127,14 @@ class Journal:
                 segment.renew()
             return
         for segment in segments:
-
-            def write(fd: int = segment.fd) -> None:
-                write_all(fd, [bytes(BLOCK)], 0)
-
-            await self._put(segment, write)
+            await self._put(segment, 0, [bytes(BLOCK)])
             segment.renew()
 
-    def _put(self, segment: Segment, write: Callable[[], None]) -> "asyncio.Future[None]":
+    def _put(
+        self, segment: Segment, offset: int, chunks: Sequence[Chunk]
+    ) -> "asyncio.Future[None]":
         done: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put(_Job(segment, write, done))
+        self._queue.put(_Job(segment.fd, offset, chunks, offset + total_size(chunks), done))
         return done
 
     def close(self) -> None:
@@ -163,14 +163,26 @@ class Journal:
     def _write(self, jobs: Sequence[_Job]) -> str:
         if not self.failure:
             try:
-                for job in jobs:
-                    job.write()
-                for fd in {job.segment.fd for job in jobs}:
+                for fd, offset, chunks in _join(jobs):
+                    write_all(fd, chunks, offset)
+                for fd in {job.fd for job in jobs}:
                     getattr(os, "fdatasync", os.fsync)(fd)  # macOS has but the other
             except Exception as error:
                 # Whatever it is: nobody may be acknowledged.
                 self.failure = f"{type(error).__name__}: {error}"
         return self.failure
+
+
+def _join(jobs: Sequence[_Job]) -> list[tuple[int, int, list[Chunk]]]:
+    """Return what is to be written, as file, place and chunks; side by side it is one."""
+    joined: list[tuple[int, int, list[Chunk]]] = []
+    end = -1, -1
+    for job in jobs:
+        if (job.fd, job.offset) != end:
+            joined.append((job.fd, job.offset, []))
+        joined[-1][2].extend(job.chunks)
+        end = job.fd, job.end
+    return joined
 
 
 def _deliver(jobs: Sequence[_Job], error: str) -> None:

@@ -35,6 +35,8 @@ _HEAD: Final = Struct("<4sIQIHI")
 _SUMMED: Final = 8
 """Where in the head begins what the checksum covers."""
 _MAGIC: Final = b"PJ1\n"
+_AT_ONCE: Final = 1024
+"""How many chunks one system call takes: IOV_MAX of Linux and macOS."""
 
 
 @frozen
@@ -89,14 +91,15 @@ def length_of(uid: str, key: str, size: int) -> int:
 
 
 def pack(generation: int, number: int, uid: str, key: str, content: Sequence[Chunk]) -> list[Chunk]:
-    """Return a record as chunks to be written."""
+    """Return a record as chunks to be written, whole blocks."""
     name = f"{uid}\0{key}".encode()
-    size = sum([memoryview(chunk).nbytes for chunk in content])
+    size = total_size(content)
     head = _HEAD.pack(_MAGIC, 0, generation, number, len(name), size)
     checksum = zlib.crc32(name, zlib.crc32(head[_SUMMED:]))
     for chunk in content:
         checksum = zlib.crc32(chunk, checksum)
-    return [_HEAD.pack(_MAGIC, checksum, generation, number, len(name), size), name, *content]
+    head = _HEAD.pack(_MAGIC, checksum, generation, number, len(name), size)
+    return [head, name, *content, bytes(-(len(head) + len(name) + size) % BLOCK)]
 
 
 def read_records(path: Path, *, names_only: bool = False) -> Iterator[Record]:
@@ -145,13 +148,19 @@ def make_segment(path: Path) -> Segment:
     return Segment(path, fd)
 
 
+def total_size(chunks: Sequence[Chunk]) -> int:
+    """Return how many bytes chunks have together."""
+    return sum([memoryview(chunk).nbytes for chunk in chunks])
+
+
 def write_all(fd: int, chunks: Sequence[Chunk], offset: int) -> None:
-    """Write chunks at an offset, however often the system takes only a part."""
-    written = os.pwritev(fd, chunks, offset)
-    total = sum([memoryview(chunk).nbytes for chunk in chunks])
-    if written < total:
-        rest = memoryview(b"".join(chunks))[written:]
-        while rest:
-            count = os.pwrite(fd, rest, offset + written)
-            written += count
-            rest = rest[count:]
+    """Write chunks at an offset, however many they are, and however often only a part is taken."""
+    for start in range(0, len(chunks), _AT_ONCE):
+        piece = chunks[start : start + _AT_ONCE]
+        written, total = os.pwritev(fd, piece, offset), total_size(piece)
+        if written < total:
+            rest = memoryview(b"".join(piece))[written:]
+            while rest:
+                count = os.pwrite(fd, rest, offset + total - len(rest))
+                rest = rest[count:]
+        offset += total

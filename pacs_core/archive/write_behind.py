@@ -50,8 +50,9 @@ from pacs_core.contracts import (
 
 _log = logging.getLogger(__name__)
 
-SETTLE_INTERVAL: Final = 0.05
-"""Seconds after which what is in the journal is flushed to store and index."""
+SETTLE_INTERVAL: Final = 0.5
+"""Seconds after which what is in the journal is flushed to store and index. Each flush costs some
+syncs, however much it brings to disk; nobody waits for it but who removes what is in there."""
 _POLL: Final = 0.005
 
 
