@@ -30,6 +30,7 @@ _KNOWLEDGE = {
     "tls": "TLS contexts; planner, codec processes",
     "plugins": "quarantine, registry; queries as SQL",
     "contracts": "providers, stores, indexes, codecs",
+    "query": "conditions, keys, matching",
     "concurrency": "threads, signals; messages; frames",
     "dataset": "header scanner, Part 10; PDUs, Table 9-10",
 }

@@ -5,7 +5,6 @@ import os
 from contextlib import ExitStack, suppress
 from io import FileIO
 from pathlib import Path
-from secrets import token_hex
 from stat import S_ISLNK
 
 # Theory of operation
@@ -34,7 +33,7 @@ class Draft:
 
     def __init__(self, output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
-        self._name = f".incoming-{token_hex(8)}.part"
+        self._name = f".incoming-{os.urandom(8).hex()}.part"
         with ExitStack() as stack:
             self._output = _open_folder(stack, output)
             self._file = FileIO(self._name, "xb", opener=self._create)

@@ -14,10 +14,8 @@
 The first of 2, 5, 1, 4 and 3 that is true.
 """
 
-import logging
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 
 from pacs_core.cli.output import complain
@@ -52,6 +50,10 @@ class UsageError(CommandError):
 
 def report(error: BaseException) -> int:
     """Say what went wrong, without a traceback unless debugging; return the exit code."""
+    # Most commands end without these, and should not wait for them.
+    import logging
+    import traceback
+
     # Tasks that fail together often fail for the same reason.
     leaves = {str(leaf): leaf for leaf in _leaves(error)}.values()
     if any(isinstance(leaf, BrokenPipeError) for leaf in leaves):

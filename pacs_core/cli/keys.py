@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pacs_core.cli.errors import UsageError
-from pacs_core.contracts import Condition, Empty, SingleValue
 from pacs_core.dataset import (
     Attributes,
     MutableAttributes,
@@ -13,6 +12,7 @@ from pacs_core.dataset import (
     tag_of,
     vr_of,
 )
+from pacs_core.query.model import Condition, Empty, SingleValue
 
 Level = Literal["patient", "study", "series", "image"]
 Root = Literal["patient", "study"]

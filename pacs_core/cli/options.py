@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import frozen
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from pacs_core.cli.errors import UsageError
-from pacs_core.logs.levels import LogLevel
+from pacs_core.logs.level_names import LogLevel
 
 ConfigOption = Annotated[
     Path | None,
@@ -23,10 +23,17 @@ VerboseOption = Annotated[
     bool, Parameter(name=["--verbose", "-v"], negative=(), help="Name the files that are skipped.")
 ]
 
+
+def _check_jobs(_: object, jobs: int) -> None:
+    # The validators of cyclopts take longer to import than a short command does to run.
+    if jobs < 0:
+        raise ValueError("Must be >= 0.")
+
+
 JobsOption = Annotated[
     int,
     Parameter(
-        validator=validators.Number(gte=0),
+        validator=_check_jobs,
         help="Processes for many files; 0 for one for each processor.",
     ),
 ]

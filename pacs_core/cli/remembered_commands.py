@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, Final
 
 from attrs import frozen
@@ -97,7 +96,7 @@ class Memory:
         Where that cannot be done, it is found out again.
         """
         kept = {"state": self._state, "modules": dict(_own_modules()), "value": value}
-        draft = self._path.with_name(f".{token_hex(8)}.part")
+        draft = self._path.with_name(f".{os.urandom(8).hex()}.part")
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             try:

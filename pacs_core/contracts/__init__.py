@@ -223,15 +223,6 @@ from pacs_core.contracts.instance import (
     StoredInstance,
 )
 from pacs_core.contracts.leases import Lease, Leases
-from pacs_core.contracts.matching import (
-    NUMBER_VRS,
-    admits,
-    item_matches,
-    matches,
-    number_of,
-    surely_admits,
-    wildcard_pattern,
-)
 from pacs_core.contracts.metadata import (
     METADATA_LIMITS,
     LackingMetadata,
@@ -288,33 +279,6 @@ from pacs_core.contracts.patient_records import (
     patient_of,
 )
 from pacs_core.contracts.peer import DicomWebPeer, Peer, TransferPolicy, check_ae_title
-from pacs_core.contracts.query import (
-    AllOf,
-    AnyOf,
-    Condition,
-    DateTimeRange,
-    Either,
-    Empty,
-    Level,
-    Not,
-    Order,
-    PersonName,
-    Query,
-    Range,
-    Restriction,
-    SequenceMatch,
-    SingleValue,
-    UidList,
-    Wildcard,
-    fold_name,
-    name_groups,
-    restricted_tags,
-)
-from pacs_core.contracts.query_keys import (
-    DATE_AND_TIME,
-    InvalidKeyError,
-    KeyMatching,
-)
 from pacs_core.contracts.reloading import RELOADABLE, is_reloadable
 from pacs_core.contracts.rendering import (
     Graphic,
@@ -342,19 +306,6 @@ from pacs_core.contracts.service_provider import (
     SopClassSupport,
 )
 from pacs_core.contracts.study_completeness import StudyCompleteness
-from pacs_core.contracts.temporal import (
-    MOMENT_VRS,
-    TIMEZONE_OFFSET,
-    archive_offset,
-    comparables,
-    days_around,
-    is_within,
-    offset_text,
-    plain,
-    range_bounds,
-    split_offset,
-    timezone_of,
-)
 from pacs_core.contracts.tls import (
     Certificate,
     ClientTls,
@@ -380,6 +331,55 @@ from pacs_core.contracts.transcoding import (
 )
 from pacs_core.contracts.wrapping import WrappingStore, WrappingWriter
 from pacs_core.imaging import CodecError, FrameFormat
+from pacs_core.query.keys import (
+    DATE_AND_TIME,
+    InvalidKeyError,
+    KeyMatching,
+)
+from pacs_core.query.matching import (
+    NUMBER_VRS,
+    admits,
+    item_matches,
+    matches,
+    number_of,
+    surely_admits,
+    wildcard_pattern,
+)
+from pacs_core.query.model import (
+    AllOf,
+    AnyOf,
+    Condition,
+    DateTimeRange,
+    Either,
+    Empty,
+    Level,
+    Not,
+    Order,
+    PersonName,
+    Query,
+    Range,
+    Restriction,
+    SequenceMatch,
+    SingleValue,
+    UidList,
+    Wildcard,
+    fold_name,
+    name_groups,
+    restricted_tags,
+)
+from pacs_core.query.temporal import (
+    MOMENT_VRS,
+    TIMEZONE_OFFSET,
+    archive_offset,
+    comparables,
+    days_around,
+    is_within,
+    offset_text,
+    plain,
+    range_bounds,
+    split_offset,
+    timezone_of,
+)
 
 __all__ = [
     "CHUNK_SIZE",

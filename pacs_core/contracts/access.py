@@ -7,9 +7,9 @@ from attrs import field, frozen
 
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.instance import Origin, Principal
-from pacs_core.contracts.query import Restriction
 from pacs_core.contracts.service_provider import AssociationInfo
 from pacs_core.dimse import Command
+from pacs_core.query.model import Restriction
 from pacs_core.upper_layer import AssociateRJ, AssociateRQ
 
 

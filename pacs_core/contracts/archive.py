@@ -37,7 +37,6 @@ from pacs_core.contracts.object_store import (
     with_beginning,
 )
 from pacs_core.contracts.pydicom_decoding import finish_decoding
-from pacs_core.contracts.query import Level, Query
 from pacs_core.dataset import (
     Attributes,
     BulkData,
@@ -46,6 +45,7 @@ from pacs_core.dataset import (
     ReadLimits,
     decode_file_meta,
 )
+from pacs_core.query.model import Level, Query
 
 if TYPE_CHECKING:
     from pydicom import Dataset

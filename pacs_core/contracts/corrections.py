@@ -13,9 +13,9 @@ from typing import Final
 from attrs import field, frozen
 
 from pacs_core.contracts.instance import InstanceIdentity, InstancePath, Origin
-from pacs_core.contracts.query import Condition, Empty, Level, SingleValue
 from pacs_core.dataset import Attributes, Changes, tag_of, texts
 from pacs_core.dimse import is_valid_uid
+from pacs_core.query.model import Condition, Empty, Level, SingleValue
 
 PATIENT_ID: Final = tag_of("PatientID")
 ISSUER_OF_PATIENT_ID: Final = tag_of("IssuerOfPatientID")

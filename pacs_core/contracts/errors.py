@@ -31,10 +31,10 @@ from pacs_core.contracts.object_store import (
     ObjectNotFoundError,
     StorageFullError,
 )
-from pacs_core.contracts.query_keys import InvalidKeyError
 from pacs_core.contracts.rendering import RenderingError
 from pacs_core.contracts.transcoding import TranscodingError
 from pacs_core.dimse import CommandField, DimseError, Status
+from pacs_core.query.keys import InvalidKeyError
 
 
 @frozen

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
-from pacs_core.contracts.query import Level
-from pacs_core.contracts.temporal import comparables
 from pacs_core.dataset import Attributes, MutableAttributes, tag_of, texts
+from pacs_core.query.model import Level
+from pacs_core.query.temporal import comparables
 
 CONSIDERED: Final = 16
 """So many different headers, the first by precedence, are looked at for a value."""

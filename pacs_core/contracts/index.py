@@ -16,8 +16,8 @@ from pacs_core.contracts.durability import Durability
 from pacs_core.contracts.instance import InstancePath, InstanceRecord, StoredInstance
 from pacs_core.contracts.leases import Leases
 from pacs_core.contracts.metadata import PreparedMetadata
-from pacs_core.contracts.query import Level, Query
 from pacs_core.dataset import Attributes
+from pacs_core.query.model import Level, Query
 
 
 @frozen

@@ -15,8 +15,8 @@ from attrs import frozen
 
 from pacs_core.contracts.frames import InstanceHeader
 from pacs_core.contracts.instance import InstanceIdentity, InstancePath, StoredInstance
-from pacs_core.contracts.query import Query
 from pacs_core.dataset import DataElement, ElementPath, ElementSet, ModelOptions, ReadLimits, tag_of
+from pacs_core.query.model import Query
 
 _log = logging.getLogger(__name__)
 

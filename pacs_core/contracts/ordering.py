@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from pacs_core.contracts.matching import NUMBER_VRS, number_of
-from pacs_core.contracts.query import fold_name
-from pacs_core.contracts.temporal import MOMENT_VRS, comparables
+from pacs_core.query.matching import NUMBER_VRS, number_of
+from pacs_core.query.model import fold_name
+from pacs_core.query.temporal import MOMENT_VRS, comparables
 
 
 def sort_key(vr: str, values: Sequence[str]) -> str | float | None:

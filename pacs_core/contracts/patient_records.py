@@ -16,8 +16,8 @@ from pacs_core.contracts.corrections import (
     PATIENT_ID,
     EntityPath,
 )
-from pacs_core.contracts.query import Level
 from pacs_core.dataset import Attributes, Changes, tag_of, texts
+from pacs_core.query.model import Level
 
 PATIENT_TAGS: Final = frozenset(
     {

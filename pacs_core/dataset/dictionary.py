@@ -4,9 +4,9 @@ The table lies beside this file rather than in pydicom, whose import takes longe
 whole node. It is read at first use; a server calls `load` before it accepts associations.
 """
 
+import pkgutil
 import re
 from functools import cache, lru_cache
-from importlib.resources import files
 
 from pacs_core.dataset.errors import UnknownAttribute
 
@@ -39,8 +39,9 @@ def _registry() -> tuple[dict[int, _Entry], dict[int, _Entry], dict[str, int]]:
     entries: dict[int, _Entry] = {}
     repeating: dict[int, _Entry] = {}
     keywords: dict[str, int] = {}
-    text = (files(__package__) / "dictionary.tsv").read_text(encoding="ascii")
-    for line in text.splitlines():
+    # importlib.resources, which brings tempfile and shutil, takes as long to import as this.
+    table = pkgutil.get_data(__package__, "dictionary.tsv") or b""
+    for line in table.decode("ascii").splitlines():
         tag, vr, vm, keyword = line.split("\t")
         if "x" in tag:
             repeating[int(tag.replace("x", "0"), 16)] = vr, vm, keyword

@@ -7,15 +7,13 @@ an entry point in the group `GROUP`; the kernel imports none by name.
 import os
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from attrs import frozen
 
 from pacs_core.dataset.layout import Buffer
 from pacs_core.dataset.model import MutableAttributes
-
-if TYPE_CHECKING:
-    from importlib_metadata import EntryPoint
+from pacs_core.entry_points import EntryPoint, find_entry_points
 
 GROUP: Final = "pacs_core.speedups"
 HEADER_WALK: Final = "header-walk"
@@ -102,16 +100,14 @@ def header_walk() -> Speedup:
     """Return what is used to walk over headers: the same in all of the life of a process."""
     if os.environ.get(OFF, "0") not in {"", "0"}:
         return Speedup(None, f"{OFF} is set")
-    from importlib_metadata import entry_points  # it takes its time, and dumping a file needs none
-
-    return choose(entry_points(group=GROUP, name=HEADER_WALK))
+    return choose(each for each in find_entry_points(GROUP) if each.name == HEADER_WALK)
 
 
-def choose(points: "Iterable[EntryPoint]") -> Speedup:
+def choose(points: Iterable[EntryPoint]) -> Speedup:
     """Return the first of those offered that can be used."""
     found = Speedup(None, "pacs-speedups is not installed")
     for point in points:
-        name = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+        name = point.distribution
         try:
             maker: Any = point.load()
             # Whatever is wrong with it shows here, and not when the first instance arrives.

@@ -7,7 +7,6 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator
 from typing import Final
-from xml.sax.saxutils import escape, quoteattr
 
 from pacs_core.dataset.data_elements import BulkData, DataElement, ElementPath, ElementSet
 from pacs_core.dataset.dictionary import keyword_of
@@ -36,6 +35,10 @@ _BEGIN: Final = (
 _END: Final = "</NativeDicomModel>"
 _ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+# Parsers take a carriage return for the end of a line, and each white space in an attribute for a
+# space, unless it is a reference. xml.sax.saxutils would bring a client of HTTP with it.
+_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_QUOTED: Final = _ESCAPES | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
 _FLOATS: Final = {"nan": "NaN", "inf": "INF", "-inf": "-INF"}
 
 
@@ -90,7 +93,7 @@ def _attribute(
     if name != f"{tag:08X}":
         yield f' keyword="{name}"'
     if creator:
-        yield f" privateCreator={quoteattr(_legal(creator, path, options))}"
+        yield f" privateCreator={_quote(_legal(creator, path, options))}"
     content = "".join(_content(elements, element, path, options))
     yield f">{content}</DicomAttribute>" if content else "/>"
 
@@ -101,7 +104,7 @@ def _content(
     if isinstance(element.value, BulkData):
         if reference := options.reference(path, element):
             kind = "uuid" if _UUID.fullmatch(reference) else "uri"
-            yield f"<BulkData {kind}={quoteattr(reference)}/>"
+            yield f"<BulkData {kind}={_quote(reference)}/>"
         return
     for number, item in enumerate(element.items):
         yield f'<Item number="{number + 1}">'
@@ -120,7 +123,7 @@ def _content(
             yield f'<PersonName number="{number}">{name}</PersonName>'
             continue
         text = _FLOATS.get(text, text) if element.vr in FLOAT_VRS else text
-        yield f'<Value number="{number}">{_escape(_legal(text, path, options))}</Value>'
+        yield f'<Value number="{number}">{_legal(text, path, options).translate(_ESCAPES)}</Value>'
 
 
 def _person_name(text: str) -> Iterator[str]:
@@ -130,7 +133,7 @@ def _person_name(text: str) -> Iterator[str]:
         yield f"<{group}>"
         for name, component in zip(COMPONENTS, part.split("^", 4), strict=False):
             if component:
-                yield f"<{name}>{_escape(component)}</{name}>"
+                yield f"<{name}>{component.translate(_ESCAPES)}</{name}>"
         yield f"</{group}>"
 
 
@@ -141,6 +144,5 @@ def _legal(text: str, path: ElementPath, options: ModelOptions) -> str:
     return legal
 
 
-def _escape(text: str) -> str:
-    # Parsers take a carriage return for the end of a line, unless it is a reference.
-    return escape(text, {"\r": "&#13;"})
+def _quote(text: str) -> str:
+    return f'"{text.translate(_QUOTED)}"'

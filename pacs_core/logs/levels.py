@@ -1,12 +1,8 @@
-"""Names of levels, and the levels of loggers."""
+"""Severities of levels, and the levels of loggers."""
 
 import logging
 from collections.abc import Mapping
-from typing import Final, Literal, get_args
-
-LogLevel = Literal["debug", "info", "warning", "error", "critical"]
-
-LEVELS: Final[tuple[str, ...]] = get_args(LogLevel)
+from typing import Final
 
 _PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4))
 

@@ -8,7 +8,7 @@ from attrs import field, frozen
 from attrs.validators import deep_mapping, ge, in_, instance_of, lt
 
 from pacs_core.contracts.reloading import RELOADABLE
-from pacs_core.logs.levels import LEVELS
+from pacs_core.logs.level_names import LEVELS
 
 
 @frozen

@@ -31,7 +31,7 @@ from pacs_core.contracts import (
     QueueStatus,
     ResourceStatus,
 )
-from pacs_core.logs.levels import LEVELS
+from pacs_core.logs.level_names import LEVELS
 from pacs_core.logs.node_log import NodeLog
 
 logger = logging.getLogger(__name__)

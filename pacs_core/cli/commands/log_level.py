@@ -17,7 +17,7 @@ from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import print_table
 from pacs_core.cli.running import run_async
-from pacs_core.logs.levels import LogLevel
+from pacs_core.logs.level_names import LogLevel
 
 _ROOT = "(all others)"
 

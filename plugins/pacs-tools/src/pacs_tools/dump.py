@@ -1,7 +1,6 @@
 """``pacs dump``: the elements of files as a tree."""
 
 import re
-import shutil
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -75,8 +74,11 @@ def dump(
     except re.error as error:
         raise UsageError(f"--search: no regular expression: {error}") from error
     wanted = frozenset(map(tag_of, tag or ()))
-    width = 0 if full or not sys.stdout.isatty() else shutil.get_terminal_size().columns
-    width = max(width - _OFFSET * offsets, 0)
+    width = 0
+    if not full and sys.stdout.isatty():
+        from shutil import get_terminal_size  # with all that compresses, for a terminal only
+
+        width = max(get_terminal_size().columns - _OFFSET * offsets, 0)
     lines = _Lines(wanted, pattern, width, style_for(), depth, offsets)
     files = list(walk(paths))
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import BinaryIO, Final
 
 from attrs import evolve, field, frozen
@@ -194,6 +193,8 @@ def _read(path: Path, file: BinaryIO, limits: ReadLimits, with_offsets: bool) ->
 
 def _inflate(file: BinaryIO) -> tuple[BinaryIO, str]:
     """Return the inflated dataset, as much as there is of it, and what is wrong with it."""
+    from tempfile import TemporaryFile  # with all that compresses, for few files
+
     inflated, inflater = TemporaryFile(), Inflater()  # noqa: SIM115 - closed by who reads it
     try:
         while block := file.read(_BLOCK):

@@ -4,9 +4,9 @@
 """
 
 import json
+import pkgutil
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
 from attrs import frozen
@@ -162,8 +162,8 @@ def _row(line: str) -> Row:
 
 
 def _lines(name: str) -> Iterator[str]:
-    text = (files(__package__) / "data" / name).read_text(encoding="utf-8")
-    return (line for line in text.splitlines() if line and line[0] != "#")
+    text = pkgutil.get_data(__package__, f"data/{name}") or b""
+    return (line for line in text.decode().splitlines() if line and line[0] != "#")
 
 
 @cache

@@ -1,7 +1,7 @@
 """Checks of each value: VR, VM, character set, UIDs (PS3.5 §6, §9, PS3.6)."""
 
 import re
-from datetime import datetime
+from datetime import date
 from typing import Final
 
 from pacs_core.dataset import (
@@ -107,7 +107,7 @@ def _is_possible(vr: str, value: str) -> bool:
     """Tell whether what has the form of a date is one, and of a name has few enough components."""
     if vr == "DA" and value:
         try:
-            datetime.strptime(value, "%Y%m%d")
+            date(int(value[:4]), int(value[4:6]), int(value[6:]))
         except ValueError:
             return False
     return vr != "PN" or all(

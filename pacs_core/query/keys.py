@@ -11,8 +11,9 @@ from typing import Final
 
 from attrs import frozen
 
-from pacs_core.contracts.matching import NUMBER_VRS
-from pacs_core.contracts.query import (
+from pacs_core.dataset import Attributes, Value, keyword_of, tag_of, vr_of
+from pacs_core.query.matching import NUMBER_VRS
+from pacs_core.query.model import (
     AnyOf,
     Condition,
     DateTimeRange,
@@ -25,8 +26,7 @@ from pacs_core.contracts.query import (
     Wildcard,
     fold_name,
 )
-from pacs_core.contracts.temporal import plain, range_bounds
-from pacs_core.dataset import Attributes, Value, keyword_of, tag_of, vr_of
+from pacs_core.query.temporal import plain, range_bounds
 
 # Theory of operation
 #

@@ -31,8 +31,8 @@ from calendar import monthrange
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from pacs_core.contracts.query import DateTimeRange
 from pacs_core.dataset import Attributes, texts
+from pacs_core.query.model import DateTimeRange
 
 Bounds = tuple[str, str]
 """The first and the last text that match."""

@@ -11,7 +11,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-from pacs_core.contracts.query import (
+from pacs_core.dataset import Attributes, items, texts, vr_of
+from pacs_core.query.model import (
     AllOf,
     AnyOf,
     Condition,
@@ -30,7 +31,7 @@ from pacs_core.contracts.query import (
     name_groups,
     restricted_tags,
 )
-from pacs_core.contracts.temporal import (
+from pacs_core.query.temporal import (
     MOMENT_VRS,
     TIMEZONE_OFFSET,
     comparables,
@@ -38,7 +39,6 @@ from pacs_core.contracts.temporal import (
     range_bounds,
     timezone_of,
 )
-from pacs_core.dataset import Attributes, items, texts, vr_of
 
 # Theory of operation
 #
