@@ -28,8 +28,8 @@ class SignaturesConfig:
     timestamp_authorities : str
         File with those that timestamps are verified with; empty for those of `trusted`.
     revocation_lists : str
-        File with revocation lists of those of `trusted`, in PEM or DER, or folder with such files.
-        They are read again when they change. Empty looks at none.
+        File with revocation lists or OCSP responses of those of `trusted`, in PEM or DER, or folder
+        with such files. They are read again when they change. Empty looks at none.
     require : str
         Profile of which an instance must have a valid signature, else the same is done:
         ``"base"`` for any signature, ``"creator"``, ``"authorization"``, ``"sr"``,

@@ -1,12 +1,15 @@
-"""Revocation lists of authorities (RFC 5280 §5, §6.3): which certificates are not to be trusted.
+"""Revocation lists and OCSP responses of authorities: which certificates are not to be trusted.
 
 How it works: for each certificate of a chain but the last, which a site trusts by itself, there
-must be a list that its issuer has signed, that is about such certificates, and that was not out of
-date at the time in question. A certificate is revoked then, if the list says so of a time before
-it. So what was signed before stays valid where a timestamp proves it, also when the list is
-younger; without a timestamp the time in question is now.
+must be a list that its issuer has signed (RFC 5280 §5, §6.3), that is about such certificates, and
+that was not out of date at the time in question; or an OCSP response (RFC 6960) that says of the
+certificate that it is good. It is revoked if any of them says so of a time before that in question.
+So what was signed before stays valid where a timestamp proves it, also when the list is younger;
+without a timestamp the time in question is now.
 """
 
+import re
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -17,11 +20,17 @@ from typing import Final, TypeVar
 from attrs import field, frozen
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509 import ocsp
 
+from pacs_signatures.ocsp import find_answers, holds_until, is_good
 from pacs_signatures.trust import name_of
 
 T = TypeVar("T", bound=x509.ExtensionType)
 
+_PEM: Final = re.compile(
+    rb"-----BEGIN (?:X509 CRL|OCSP RESPONSE)-----(.*?)-----END (?:X509 CRL|OCSP RESPONSE)-----",
+    re.DOTALL,
+)
 _UNDERSTOOD: Final = (
     x509.AuthorityKeyIdentifier,
     x509.CRLNumber,
@@ -34,14 +43,16 @@ _UNDERSTOOD: Final = (
 
 @frozen
 class RevocationLists:
-    """Lists that were named to be looked at.
+    """Lists, and OCSP responses, that were named to be looked at.
 
     Attributes
     ----------
     lists : tuple of CertificateRevocationList
+    responses : tuple of OCSPResponse
     """
 
     lists: tuple[x509.CertificateRevocationList, ...] = field(repr=False)
+    responses: tuple[ocsp.OCSPResponse, ...] = field(default=(), repr=False)
 
     def find_fault(self, chain: Sequence[x509.Certificate], when: datetime) -> str:
         """Return why a chain of certificates was not to be trusted at a time; empty if it was.
@@ -62,16 +73,32 @@ class RevocationLists:
         for each in usable:
             if since := _revoked_since(each, certificate, when):
                 return f"{name_of(certificate)} was revoked on {since}"
+        answers = [
+            answer
+            for each in self.responses
+            for answer in find_answers(each, certificate, issuer)
+        ]  # fmt: skip
+        for answer in answers:
+            if (revoked := answer.revocation_time_utc) and revoked <= when:
+                return f"{name_of(certificate)} was revoked on {revoked}"
         # What has lapsed need not be listed any longer (RFC 5280 §3.3).
-        telling = [
-            each for each in usable if each.last_update_utc <= certificate.not_valid_after_utc
-        ]
+        lapse = certificate.not_valid_after_utc
+        telling = [each for each in usable if each.last_update_utc <= lapse]
+        good = [each for each in answers if is_good(each) and each.this_update_utc <= lapse]
+        if not telling and not good:
+            return (
+                f"there is no revocation list of {name_of(issuer)} for {name_of(certificate)}, "
+                "nor an OCSP response that it is good"
+            )
+        if any(_is_current(each, when) for each in telling):
+            return ""
+        if any(when <= holds_until(each) for each in good):
+            return ""
         if not telling:
-            return f"there is no revocation list of {name_of(issuer)} for {name_of(certificate)}"
-        if not any(_is_current(each, when) for each in telling):
-            last = max(each.next_update_utc for each in telling if each.next_update_utc)
-            return f"the revocation list of {name_of(issuer)} was to be renewed until {last}"
-        return ""
+            last = max(map(holds_until, good))
+            return f"the OCSP response for {name_of(certificate)} holds until {last}"
+        last = max(each.next_update_utc for each in telling if each.next_update_utc)
+        return f"the revocation list of {name_of(issuer)} was to be renewed until {last}"
 
 
 def _is_about(
@@ -135,18 +162,23 @@ def _extension(
 
 
 def load_lists(paths: Iterable[Path]) -> RevocationLists:
-    """Read revocation lists, in PEM or DER, from files, or all files of folders.
+    """Read revocation lists and OCSP responses, in PEM or DER, from files, or files of folders.
 
     Raises
     ------
     OSError, ValueError
         A file cannot be read, or is none.
     """
-    found: list[x509.CertificateRevocationList] = []
+    lists: list[x509.CertificateRevocationList] = []
+    responses: list[ocsp.OCSPResponse] = []
     for path in _files(paths):
         status = path.stat()
-        found += _load(path, status.st_mtime_ns, status.st_size)
-    return RevocationLists(tuple(found))
+        for each in _load(path, status.st_mtime_ns, status.st_size):
+            if isinstance(each, x509.CertificateRevocationList):
+                lists.append(each)
+            else:
+                responses.append(each)
+    return RevocationLists(tuple(lists), tuple(responses))
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -155,16 +187,25 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 @lru_cache(maxsize=64)
-def _load(path: Path, _time: int, _size: int) -> tuple[x509.CertificateRevocationList, ...]:
+def _load(
+    path: Path, _time: int, _size: int
+) -> tuple[x509.CertificateRevocationList | ocsp.OCSPResponse, ...]:
     """Read a file, again only when it is another one by then: lists are renewed often."""
     data = path.read_bytes()
-    begin, end = b"-----BEGIN X509 CRL-----", b"-----END X509 CRL-----"
     try:
-        if begin not in data:
-            return (x509.load_der_x509_crl(data),)
-        return tuple(
-            x509.load_pem_x509_crl(begin + part.partition(end)[0] + end)
-            for part in data.split(begin)[1:]
-        )
+        parts = _PEM.findall(data)
+        if not parts:
+            return (_load_der(data),)
+        return tuple(_load_der(b64decode(text)) for text in parts)
     except ValueError as error:
-        raise ValueError(f"{path} is no revocation list: {error}") from error
+        raise ValueError(f"{path} is no revocation list or OCSP response: {error}") from error
+
+
+def _load_der(data: bytes) -> x509.CertificateRevocationList | ocsp.OCSPResponse:
+    try:
+        return x509.load_der_x509_crl(data)
+    except ValueError as error:
+        try:
+            return ocsp.load_der_ocsp_response(data)
+        except ValueError:
+            raise error from None

@@ -38,7 +38,7 @@ def verify(
     any_signer: Flag = False,
     intermediates: Path | None = None,
     timestamp_ca: Path | None = None,
-    crl: Annotated[list[Path] | None, Parameter(negative=())] = None,
+    crl: Annotated[list[Path] | None, Parameter(name=["--crl", "--ocsp"], negative=())] = None,
     require: Profile | None = None,
     require_timestamp: Flag = False,
     list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
@@ -63,8 +63,8 @@ def verify(
     timestamp_ca
         Certificates in PEM that timestamps are verified with; else those of --ca.
     crl
-        Revocation lists in PEM or DER, or a folder with such; may be given several times. Each
-        authority that is trusted, or in between, must have one.
+        Revocation lists or OCSP responses in PEM or DER, or a folder with such; may be given
+        several times. Each certificate of a chain must be told of by its authority.
     require
         Each file must have a valid signature with what this profile wants signed; "base" any.
     require_timestamp
