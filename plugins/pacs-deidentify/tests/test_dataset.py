@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pacs_deidentify.actions import Action, choose
 from pacs_deidentify.deidentify import deidentify
 from pacs_deidentify.errors import DeidentificationError
+from pacs_deidentify.evidence import gather_evidence
 from pacs_deidentify.options import METHOD_CODES, Option
 from pacs_deidentify.profile import Profile
 from pacs_deidentify.pseudonyms import Pseudonyms
@@ -127,6 +128,21 @@ def test_dates_move_together() -> None:
     full = run(make_instance(), Option.RETAIN_FULL_DATES)
     assert (full.StudyDate, full.PatientBirthDate) == ("20230817", "")
     assert full.LongitudinalTemporalInformationModified == "UNMODIFIED"
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value")
+@pytest.mark.parametrize("value", ["20230817-20230818", "2023.08.17 20230818", "20230817x"])
+def test_a_date_with_more_than_a_day_does_not_move(value: str) -> None:
+    """What follows would stay, and tell by how much the days have moved."""
+    given = make_instance(DischargeDate=value, StudyDate="20230817")
+    made = run(given, Option.RETAIN_MODIFIED_DATES)
+    assert "DischargeDate" not in made
+    assert "20230818" not in encoded(made).decode("latin-1")
+
+
+def test_the_proof_knows_both_days_of_a_range() -> None:
+    evidence = gather_evidence(make_instance(DischargeDate="20230817-20230818"), ())
+    assert {"20230817", "18.08.2023"} <= evidence.dates()
 
 
 def test_dates_of_devices() -> None:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 _SEPARATORS: Final = re.compile(r"[\^,\s]+")
 _NOT_WORD: Final = re.compile(r"[\W_]+")
+_RANGE: Final = re.compile(r"(?<=\d{8})-(?=\d{8})")
 _DATE: Final = re.compile(r"(\d{4})[./-]?(\d\d)[./-]?(\d\d)")
 _NUMBERS: Final = "0123456789 ,#"
 _DIGITS: Final = re.compile(r"\d{5,}")
@@ -51,13 +52,15 @@ def name_forms(text: str) -> set[str]:
 
 
 def date_forms(text: str) -> set[str]:
-    """Return forms of the day of a date, or of a date and time.
+    """Return forms of the day of a date, or of a date and time; of both days of a range.
 
     Examples
     --------
     >>> {"23.04.1961", "4/23/61", "23-Apr-1961"} <= date_forms("19610423120000")
     True
     """
+    if (ends := _RANGE.split(text))[1:]:  # a key rather than a value
+        return set().union(*map(date_forms, ends))
     match = _DATE.match(text)
     if not match:
         return set()

@@ -4,7 +4,12 @@ import re
 from datetime import date, timedelta
 from typing import Final
 
-_DATE: Final = re.compile(r"(\d{4})[./-]?(\d\d)[./-]?(\d\d)(.*)")
+# What follows the day stays, so it is nothing but a time and an offset: a second date, as of a
+# range, would tell by how much the first has moved.
+_DATE: Final = re.compile(
+    r"(\d{4})[./-]?(\d\d)[./-]?(\d\d)"
+    r"((?:\d\d(?::?\d\d(?::?\d\d(?:\.\d{1,6})?)?)?)?(?:[+-]\d{4})?) *"
+)
 
 
 def shift_date(text: str, days: int) -> str | None:
@@ -25,6 +30,7 @@ def shift_date(text: str, days: int) -> str | None:
     --------
     >>> shift_date("20240301", -1), shift_date("20240301123000.5+0100", -366), shift_date("2024", 1)
     ('20240229', '20230301123000.5+0100', None)
+    >>> shift_date("20240301-20240302", 1)
     """
     match = _DATE.fullmatch(text.strip(" \0"))
     if not match:
