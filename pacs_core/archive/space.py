@@ -1,11 +1,11 @@
 """Room on the disks of an archive: watched, so that it ends in a refusal and not in a failure.
 
-The free space of every file system on which store and index keep something is measured once a
-second while instances arrive, and now and then at rest. Below one mark operators are warned, below
-another nothing more is taken, while the index can still be written. Other programs may fill the
-disk all the same; then deleting would fail for want of room in the index. So a file of some size,
-the reserve, is kept, and removed when something must be deleted, or an archive opened, on a full
-disk.
+The free space of every file system on which store and index keep something, and how many files may
+be made there, is measured once a second while instances arrive, and now and then at rest. Below one
+mark operators are warned, below another nothing more is taken, while the index can still be
+written. Other programs may fill the disk all the same; then deleting would fail for want of room in
+the index. So a file of some size, the reserve, is kept, and removed when something must be deleted,
+or an archive opened, on a full disk; and some empty ones with it, where files are what is full.
 """
 
 import logging
@@ -21,7 +21,7 @@ from typing import Final
 
 import anyio
 from anyio import to_thread
-from attrs import define, field, setters
+from attrs import define, evolve, field, frozen, setters
 
 from pacs_core.archive.settings import SpaceSettings
 from pacs_core.contracts import (
@@ -39,9 +39,17 @@ _log = logging.getLogger(__name__)
 
 ORIGIN: Final = Origin("space")
 RESERVE: Final = ".reserve"
+_RESERVED_FILES: Final = tuple(f"{RESERVE}-{number}" for number in range(1, 17))
+"""Empty ones, so that a disk on which no file can be made has some for what deleting makes."""
 _MIB: Final = 1024 * 1024
 _FULL: Final = 4 * _MIB
 """Bytes below which a disk counts as full."""
+_FILES: Final = 64
+"""Files that store nothing, but let the index be written, and something be deleted."""
+_FILES_OF_INSTANCE: Final = 3
+"""What an instance makes at most: its own, and the directories of its series and study."""
+_LITTLE: Final = 100
+"""The part of all files of a disk below which those that are left are few."""
 _INTERVAL: Final = 1.0
 _IDLE_INTERVAL: Final = 15.0
 
@@ -64,15 +72,32 @@ _REPORTS: Final = {
 }
 
 
-def free_space(directory: Path) -> int:
-    """Return the bytes that a process without privileges may still write below a directory."""
-    status = os.statvfs(_nearest_existing(directory))
-    return status.f_bavail * status.f_frsize
+@frozen
+class _Room:
+    """What is left on a disk; infinitely many files where it does not count them."""
 
+    directory: Path
+    free: int = 0
+    size: int = 0
+    files: float = inf
+    all_files: int = 0
 
-def _size_of(directory: Path) -> int:
-    status = os.statvfs(_nearest_existing(directory))
-    return status.f_blocks * status.f_frsize
+    @classmethod
+    def measure(cls, directory: Path) -> "_Room":
+        status = os.statvfs(_nearest_existing(directory))
+        files = status.f_favail if status.f_files else inf
+        free, size = status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize
+        return cls(directory, free, size, files, status.f_files)
+
+    @property
+    def few_files(self) -> float:
+        return max(self.all_files / _LITTLE, _FILES)
+
+    def __str__(self) -> str:
+        """Name what there is too little of."""
+        if self.files < self.few_files:
+            return f"{self.files:.0f} more files (inodes) may be made"
+        return f"{self.free // _MIB} MiB are free"
 
 
 def _nearest_existing(directory: Path) -> Path:
@@ -81,8 +106,15 @@ def _nearest_existing(directory: Path) -> Path:
 
 def release_reserve(directory: Path, *, if_full: bool = False) -> bool:
     """Remove the reserve of a directory; return whether there was one."""
-    if if_full and (not directory.exists() or free_space(directory) >= _FULL):
-        return False
+    if if_full:
+        if not directory.exists():
+            return False
+        room = _Room.measure(directory)
+        if room.free >= _FULL and room.files >= len(_RESERVED_FILES):
+            return False
+    for name in _RESERVED_FILES:
+        with suppress(OSError):
+            (directory / name).unlink()
     try:
         (directory / RESERVE).unlink()
     except OSError:
@@ -104,6 +136,9 @@ def _keep_reserve(directory: Path, size: int) -> None:
                     os.pwrite(fd, bytes(min(_MIB, size - position)), position)
     finally:
         os.close(fd)
+    if not (directory / _RESERVED_FILES[-1]).exists():
+        for name in _RESERVED_FILES:
+            (directory / name).touch(0o660)
 
 
 def _one_for_each_disk(directories: Iterable[Path]) -> tuple[Path, ...]:
@@ -131,8 +166,9 @@ class SpaceWatch:
     _audit: AuditTrail
     _state: _State = _State.ENOUGH
     _keeps_reserve: bool = False
-    _free: int = 0
+    _room: _Room = _Room(Path())
     _spent: int = 0
+    _made: int = 0
     _due: float = 0.0
 
     async def admit(self) -> None:
@@ -147,8 +183,8 @@ class SpaceWatch:
             await self.measure()
         if self._state is _State.FULL:
             raise OutOfResourcesError(
-                f"only {self._free // _MIB} MiB are free on the disk of the archive, which keeps "
-                f"{self._settings.minimum // _MIB} MiB for its index"
+                f"only {self._room} on the disk of the archive, which keeps "
+                f"{self._settings.minimum // _MIB} MiB and {_FILES} files for its index"
             )
 
     @property
@@ -156,7 +192,7 @@ class SpaceWatch:
         """Why there is too little room, or will soon be; empty if there is enough."""
         if self._state is _State.ENOUGH:
             return ""
-        return f"{self._free // _MIB} MiB are free: {_REPORTS[self._state][2]}"
+        return f"{self._room}: {_REPORTS[self._state][2]}"
 
     @property
     def refusal(self) -> str:
@@ -167,61 +203,73 @@ class SpaceWatch:
         """Return a directory on each disk, the bytes that are free there, and all that it has."""
 
         def look() -> list[tuple[Path, int, int]]:
-            return [(each, free_space(each), _size_of(each)) for each in self._directories]
+            found = [_Room.measure(each) for each in self._directories]
+            return [(each.directory, each.free, each.size) for each in found]
 
         return await to_thread.run_sync(look, abandon_on_cancel=True)
 
     def _passes_a_mark(self) -> bool:
         """Tell whether what was written since the last measurement may have made a difference."""
-        marks = {_State.ENOUGH: self._settings.warning, _State.LOW: self._settings.minimum}
-        return self._spent > 0 and self._free - self._spent < marks.get(self._state, 0)
+        if not self._spent or self._state is _State.FULL:
+            return False
+        room, enough = self._room, self._state is _State.ENOUGH
+        return room.free - self._spent < (
+            self._settings.warning if enough else self._settings.minimum
+        ) or room.files - self._made < (room.few_files if enough else _FILES)
 
     def spend(self, size: int) -> None:
-        """Take account of bytes that were written since the last measurement."""
+        """Take account of an instance that was written since the last measurement."""
         self._spent += size
+        self._made += _FILES_OF_INSTANCE
 
     async def measure(self) -> None:
         """Look how much is free, and report if that has become too little, or enough again."""
         if not self._directories:
-            self._due, self._free = inf, sys.maxsize
+            self._due, self._room = inf, evolve(self._room, free=sys.maxsize)
             return
         # Before the look: instances that come meanwhile must not all look as well.
-        self._due, self._spent = monotonic() + _INTERVAL, 0
+        self._due, self._spent, self._made = monotonic() + _INTERVAL, 0, 0
         try:
-            free, where = await to_thread.run_sync(self._look)
+            self._room = await to_thread.run_sync(self._look)
         except OSError as error:
             _log.warning("the free space of the archive cannot be measured: %s", error)
             return
-        self._free = free
-        state = self._judge(free)
+        state = self._judge(self._room)
         if state is not self._state:
             # Reported when it changes, not with each measurement.
             self._state = state
-            await self._report(free, where)
+            await self._report(self._room)
 
-    def _look(self) -> tuple[int, Path]:
-        found = [(free_space(directory), directory) for directory in self._directories]
+    def _look(self) -> _Room:
+        """Return the room of the disk that has least of what it needs."""
+        found = [_Room.measure(directory) for directory in self._directories]
         if self._keeps_reserve:
-            for free, directory in found:
+            for each in found:
                 # What the reserve takes must not be what makes the room too little.
-                if free > self._settings.minimum + 2 * self._settings.reserve:
+                if (
+                    each.free > self._settings.minimum + 2 * self._settings.reserve
+                    and each.files > _FILES + 2 * len(_RESERVED_FILES)
+                ):
                     with suppress(OSError):
-                        _keep_reserve(directory, self._settings.reserve)
-        return min(found)
+                        _keep_reserve(each.directory, self._settings.reserve)
+        return min(found, key=lambda room: (-self._judge(room), room.free))
 
-    def _judge(self, free: int) -> _State:
-        if free < self._settings.minimum:
+    def _judge(self, room: _Room) -> _State:
+        if room.free < self._settings.minimum or room.files < _FILES:
             return _State.FULL
-        return _State.LOW if free < self._settings.warning else _State.ENOUGH
+        few = room.free < self._settings.warning or room.files < room.few_files
+        return _State.LOW if few else _State.ENOUGH
 
-    async def _report(self, free: int, where: Path) -> None:
+    async def _report(self, room: _Room) -> None:
         level, outcome, text = _REPORTS[self._state]
-        _log.log(level, "%s: %d MiB are free: %s", where, free // _MIB, text)
+        _log.log(level, "%s: %s: %s", room.directory, room, text)
         details: dict[str, AuditValue] = {
-            "directory": str(where),
-            "free_bytes": free,
+            "directory": str(room.directory),
+            "free_bytes": room.free,
             "meaning": text,
         }
+        if room.all_files:
+            details["free_files"] = int(room.files)
         with suppress(AuditFailedError):  # the sink may be on the same disk
             await self._audit.record(AuditEvent(AuditKind.SPACE, outcome, ORIGIN, details))
 

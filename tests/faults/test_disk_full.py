@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from itertools import count
 
 import anyio
@@ -28,11 +29,12 @@ STORAGE = [Proposal(CT_IMAGE, (EXPLICIT,))]
 
 @pytest.fixture
 def small_disk(tmp_path, request):
-    """A file system of 32 MiB, or as many as is said."""
-    size = getattr(request, "param", 32)
+    """A file system of 32 MiB, or as many as is said, or with the options that are said."""
+    options = getattr(request, "param", 32)
     path = tmp_path / "disk"
     path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}m", "none", str(path)]
+    options = options if isinstance(options, str) else f"size={options}m"
+    command = ["mount", "-t", "tmpfs", "-o", options, "none", str(path)]
     if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("no file system can be mounted here")
     yield path
@@ -135,6 +137,48 @@ def test_delete_works_on_a_disk_that_others_have_filled(pacs_process, small_disk
         assert status == 0xA700
         (small_disk / "filler").unlink()
         until(lambda: (data / ".reserve").exists())
+
+
+FEW_FILES = pytest.mark.parametrize("small_disk", ["size=64m,nr_inodes=250"], indirect=True)
+
+
+@FEW_FILES
+def test_it_refuses_while_files_can_still_be_made(pacs_process, small_disk):
+    """Room for bytes is of no use without inodes; whoever looks at the node is told as well."""
+    data = small_disk / "data"
+    node = pacs_process(space(warning=16, minimum=8, reserve=2), data_directory=data)
+    stored, status = anyio.run(store_until_refused, node.peer, 70_000, count())
+    assert status == 0xA700
+    assert 20 < os.statvfs(small_disk).f_favail < 64
+    assert re.search(
+        r"ERROR.* more files \(inodes\) may be made: .*nothing is", node.log.read_text()
+    )
+    status = pacs(data, "status")
+    assert status.returncode == 1
+    assert "more files (inodes) may be made" in status.stdout
+    deleted = pacs(data, "delete", "--study", STUDY, "--yes")
+    assert deleted.stdout == f"{len(stored)} instances deleted\n", deleted.stderr
+    again, _ = anyio.run(store_until_refused, node.peer, 70_000, count(1000))
+    assert again
+
+
+@FEW_FILES
+@pytest.mark.parametrize("running", [True, False])
+def test_delete_works_where_others_have_made_all_files(pacs_process, small_disk, running):
+    data = small_disk / "data"
+    node = pacs_process(space(warning=8, minimum=4, reserve=4), data_directory=data)
+    until(lambda: (data / ".reserve").exists())
+    assert anyio.run(store_until_refused, node.peer, MIB // 4, range(4))[1] == 0x0000
+    if not running:
+        node.stop()
+    else:
+        until(lambda: len(list(data.glob(".reserve-*"))) == 16)
+    with suppress(OSError):  # the node may be about to make some as well
+        for number in count():
+            (small_disk / str(number)).touch()
+    assert os.statvfs(small_disk).f_favail == 0
+    deleted = pacs(data, "delete", "--study", STUDY, "--yes")
+    assert deleted.stdout == "4 instances deleted\n", deleted.stderr
 
 
 @pytest.mark.parametrize(

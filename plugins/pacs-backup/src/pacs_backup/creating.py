@@ -38,7 +38,7 @@ _MAGIC: Final = b"SQLite format 3\0"
 
 # What a running node makes anew: sockets, locks, room in reserve; and journals, whose instances are
 # among the objects as well.
-_NOT_KEPT: Final = ("control", ".reserve", "*.lock", "journal*", "*-wal", "*-shm", "*-journal")
+_NOT_KEPT: Final = ("control", ".reserve*", "*.lock", "journal*", "*-wal", "*-shm", "*-journal")
 
 
 @define
