@@ -172,11 +172,13 @@ def command_of_archive(host, volumes):
     return ("unshare", "--mount", "sh", "-c", " && ".join([*mounts, run]))
 
 
-def check_of_archive():
-    """Return the health check of the image."""
+def check_of_archive(process):
+    """Return the health check of the image, in the file systems of the archive."""
     image = (CONTAINER / "Containerfile").read_text("utf-8")
+    inside = ("nsenter", f"--target={process.pid}", "--mount")
+    config = re.search(r"PACS_CONFIG=\S+", image)[0]
     program, *arguments = json.loads(re.search(r"^HEALTHCHECK .*CMD (.+)$", image, re.MULTILINE)[1])
-    return (PROGRAMS_OF_PYTHON / program, *arguments)
+    return (*inside, "env", config, PROGRAMS_OF_PYTHON / program, *arguments)
 
 
 def write_file(path, content):
@@ -204,14 +206,14 @@ def test_its_services_keep_and_give_back_what_is_sent_to_them(host, tmp_path):
         assert set(host.services["archive"]["depends_on"]) == {"database", "objects"}
         command = command_of_archive(host, volumes)
         with host.serve("archive", *command, folder=tmp_path) as process:
-            host.until(process, *check_of_archive())
+            host.until(process, *check_of_archive(process))
             host.run("storescu", *peer, *files)
             process.kill()
             process.wait()
         assert len([each for each in keys() if "dcm" in each]) == len(sent), keys()
         assert ask("select count(*) from instance") == ["3"]
         with host.serve("archive", *command, folder=tmp_path) as process:
-            host.until(process, *check_of_archive())
+            host.until(process, *check_of_archive(process))
             found = host.run("findscu", *unique, *images, *peer)
             assert all(each.sop_instance_uid in found for each in sent)
             (tmp_path / "got").mkdir()

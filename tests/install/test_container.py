@@ -1,6 +1,8 @@
 """The image: built from nothing but Debian and wheels, and run as somebody without rights."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -109,6 +111,9 @@ def test_it_runs_as_somebody_without_rights(image):
         inside = buildah("run", "--isolation", "chroot", made, "sh", "-c")
         assert run(*inside, "id -u").strip() == "911"
         run(*inside, f"pacs echo PACS@127.0.0.1:{port}")
+        containerfile = (CONTAINER / "Containerfile").read_text("utf-8")
+        check = json.loads(re.search(r"^HEALTHCHECK .*CMD (.+)$", containerfile, re.MULTILINE)[1])
+        run(*inside, " ".join(check))
         run(*inside, "! touch /opt/pacs/x && ! touch /etc/x && touch /var/lib/pacs/x")
     finally:
         os.killpg(node.pid, signal.SIGTERM)
