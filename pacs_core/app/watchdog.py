@@ -14,7 +14,7 @@ from pacs_core.plugins import CodeMap, frame_of
 
 # Theory of operation
 #
-# A thread looks a few times in the time that the loop may be blocked. If the stack of the loop's
+# A thread looks twice in the time that the loop may be blocked. If the stack of the loop's
 # thread shows the loop waiting, all is well, and nobody is woken. Else it asks the event loop to
 # set an event and waits for that. If the answer is late, the loop's thread is in some code that
 # does not return, and its stack says in which: the innermost frame that belongs to a plugin is
@@ -27,7 +27,7 @@ from pacs_core.plugins import CodeMap, frame_of
 logger = logging.getLogger(__name__)
 
 _SILENCE = 60.0  # seconds; the same place is not named more often
-_CHECKS = 4  # in the time that the loop may be blocked
+_CHECKS = 2  # in the time that the loop may be blocked
 _IDLE = ("selectors.py", "runners.py")  # where a loop waits: asyncio's, and uvloop's, which is C
 
 
@@ -55,7 +55,7 @@ async def watched_loop(owners: CodeMap, limit: float) -> AsyncIterator[None]:
 
 
 class _Watchdog:
-    """Asks the loop from a thread, a few times in `limit`, to answer within `limit`."""
+    """Asks the loop from a thread, twice in `limit`, to answer within `limit`."""
 
     def __init__(self, owners: CodeMap, limit: float) -> None:
         self._owners = owners

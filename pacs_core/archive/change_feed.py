@@ -32,7 +32,7 @@ from pacs_core.contracts import Change, ChangeLog
 
 LOOK_AGAIN: Final = 0.25
 """Seconds between looks for changes, once all there were have been read."""
-SELDOM: Final = 0.5
+SELDOM: Final = 1.0
 """The same once none has come for a while."""
 _QUIET: Final = 10.0
 
@@ -56,7 +56,7 @@ class ChangeFeed:
         self._after = -1
         self._due = 0.0
         self._found = 0.0
-        self._reading = anyio.Lock()
+        self._reading = anyio.Lock(fast_acquire=True)
         self._is_watched = False
         self._news = anyio.Event()
 

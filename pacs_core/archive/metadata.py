@@ -147,6 +147,7 @@ def _to_keep(instance: StoredInstance, made: bytes | None) -> tuple[StoredInstan
 
 LOOK_AGAIN: Final = 1.0
 """Seconds between looks for instances without metadata, once there were none."""
+_SELDOM: Final = 4  # times as long, while nothing happens
 _BUSY_PAUSE: Final = 2.0  # seconds between batches while instances arrive
 _BUSY_BATCH: Final = 8
 _LONGEST_PAUSE: Final = 60.0
@@ -182,7 +183,11 @@ class Preparation(Service):
                 pause = min(max(2 * pause, LOOK_AGAIN), _LONGEST_PAUSE)
                 _log.warning("no metadata are prepared for %g s: %s", pause, error)
                 continue
-            pause = (_BUSY_PAUSE if busy else 0.0) if kept else LOOK_AGAIN
+            if kept:
+                pause = _BUSY_PAUSE if busy else 0.0
+            else:  # other processes may store what has none, but seldom where nothing happens
+                longest = LOOK_AGAIN if busy else _SELDOM * LOOK_AGAIN
+                pause = min(max(2 * pause, LOOK_AGAIN), longest)
 
     async def _make(self, prepared: PreparedMetadata, lacking: LackingMetadata) -> bool:
         """Make and keep metadata; tell whether there may be more to do at once."""

@@ -100,7 +100,7 @@ class JobWorker(Service):
     _kinds: dict[str, DeclaredKind] = field(factory=dict)
     _busy: Counter[str] = field(factory=Counter)
     _begun: int = 0
-    _looking: anyio.Lock = field(factory=anyio.Lock)
+    _looking: anyio.Lock = field(factory=lambda: anyio.Lock(fast_acquire=True))
     _health: JobsCheck = field(init=False)
 
     @_health.default

@@ -34,7 +34,7 @@ NODE_INTERVAL: Final = 10.0
 """The same of what others must be asked for: rooms, jobs, health."""
 _DEADLINE: Final = 4.0
 _OF_THE_NODE: Final = frozenset({"changes", "spool"})
-_BEAT: Final = 0.5
+_BEAT: Final = 1.0
 """Seconds between looks at how late the event loop is."""
 _LAGS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 

@@ -1,5 +1,7 @@
 """Associations that print, shared by who serves them and who reports to them."""
 
+import anyio
+
 from pacs_core.contracts import Component
 from pacs_sop_print.session import Printing
 
@@ -9,3 +11,15 @@ class OpenAssociations(Component):
 
     def __init__(self) -> None:
         self.printing: dict[str, Printing] = {}
+        self._begun = anyio.Event()
+
+    def add(self, printing: Printing) -> None:
+        """Add an association that has begun to print."""
+        self.printing[printing.association.id] = printing
+        self._begun.set()
+
+    async def wait(self) -> None:
+        """Wait until there is one, which wakes nobody where nobody prints."""
+        while not self.printing:
+            self._begun = anyio.Event()
+            await self._begun.wait()

@@ -49,7 +49,7 @@ class PrintProvider(ServiceProvider):
     def __init__(self, node: Node, config: PrintConfig) -> None:
         self._node = node
         self._config = config
-        self._printing = node.find(OpenAssociations).printing
+        self._open = node.find(OpenAssociations)
         self._operations: PrintOperations | None = None
 
     async def handle(self, operation: Operation) -> Response:
@@ -59,9 +59,10 @@ class PrintProvider(ServiceProvider):
             self._operations = module.PrintOperations(self._node, self._config)
         operations = self._operations
         info = operation.association
-        printing = self._printing.get(info.id)
+        printing = self._open.printing.get(info.id)
         if printing is None:
-            printing = self._printing[info.id] = Printing(info, operation.link)
+            printing = Printing(info, operation.link)
+            self._open.add(printing)
 
         async def work(operation: Operation, details: Details) -> Response:
             command = operation.command
@@ -78,7 +79,7 @@ class PrintProvider(ServiceProvider):
 
     async def association_ended(self, association: AssociationInfo, reason: str) -> None:
         """Forget film sessions, and remove their images."""
-        printing = self._printing.pop(association.id, None)
+        printing = self._open.printing.pop(association.id, None)
         if printing is not None and printing.folder is not None:
             folder = printing.folder
             await anyio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))

@@ -52,9 +52,10 @@ class Reports(Service):
         started()
         async with anyio.create_task_group() as tasks:
             while True:
+                await open_associations.wait()
                 await anyio.sleep_until(common_moment(_PAUSE))
-                if open_associations.printing:
-                    await self._look(tasks, list(open_associations.printing.values()))
+                if everybody := list(open_associations.printing.values()):
+                    await self._look(tasks, everybody)
 
     async def _look(self, tasks: TaskGroup, everybody: list[Printing]) -> None:
         queue = self.node.find(PrintQueue)
