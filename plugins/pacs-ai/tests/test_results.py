@@ -423,3 +423,38 @@ def test_who_releases_a_result_has_not_assessed_it(bench: Bench) -> None:
     assert description() == f"AI, not accepted: {result.SeriesDescription}"
     assert bench.site.run("ai", "assess", str(quarantined.number), "accepted") == 0
     assert description() == result.SeriesDescription
+
+
+def test_the_model_is_the_contributing_equipment_that_processed(bench: Bench) -> None:
+    """IHE AIR 6.5.3.1, as MONAI Deploy writes it; its own name is that of the toolkit."""
+
+    def make_item(scheme: str, value: str, *said: str) -> Dataset:
+        item, purpose = Dataset(), Dataset()
+        purpose.CodingSchemeDesignator, purpose.CodeValue = scheme, value
+        purpose.CodeMeaning = "Purpose"
+        item.PurposeOfReferenceCodeSequence = [purpose]
+        item.Manufacturer, item.ManufacturerModelName, item.SoftwareVersions = said
+        return item
+
+    _, report = bench.make()
+    result = Dataset()
+    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate",
+                    "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName",
+                    "StudyInstanceUID", "ContentDate", "ContentTime"):  # fmt: skip
+        setattr(result, keyword, getattr(report, keyword))
+    result.SOPClassUID, result.Modality = "1.2.840.10008.5.1.4.1.1.88.11", "SR"
+    result.SeriesInstanceUID, result.SOPInstanceUID = generate_uid(), generate_uid()
+    result.file_meta = copy.copy(report.file_meta)
+    result.file_meta.MediaStorageSOPClassUID = result.SOPClassUID
+    result.file_meta.MediaStorageSOPInstanceUID = result.SOPInstanceUID
+    result.ValueType, result.ContinuityOfContent = "CONTAINER", "SEPARATE"
+    result.Manufacturer = "MONAI Deploy"
+    result.ManufacturerModelName, result.SoftwareVersions = "MONAI Deploy App SDK", "3.0.0"
+    result.ContributingEquipmentSequence = [
+        make_item("DCM", "109101", "ACME", "CT 3000", "7"),  # Acquisition Equipment
+        make_item("DCM", "109102", "contributors", "highdicom", "0.27"),  # a library
+        make_item("99IHE", "Newcode1", "City Hospital", "Breast density", "1.4"),
+    ]
+    taken = bench.take(result)
+    assert (str(taken.state), taken.reasons) == ("archived", ())
+    assert taken.algorithm == "Breast density 1.4 (City Hospital)"

@@ -32,6 +32,9 @@ _NO_INSTANCES: Final = frozenset(
 """Sequences whose items name what no archive stores, such as a study by its own UID (PS3.3 C.8.8.5,
 10.6), although in the attributes in which others name instances."""
 _ALGORITHM_NAME, _ALGORITHM_VERSION = "111001", "111003"  # DCM, TID 4019
+_PROCESSING_ALGORITHM: Final = ("99IHE", "Newcode1")
+"""Purpose of contributing equipment that is an algorithm: IHE AIR 6.5.3.1 has no better code.
+Processing Equipment of PS3.16 CID 7005 is what libraries say of themselves as well."""
 _PATIENT: Final = (
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex",
 )  # fmt: skip
@@ -275,15 +278,26 @@ def _algorithm_of(dataset: "Dataset") -> tuple[str, list[str]]:
         code = (item.get("ConceptNameCodeSequence") or [{}])[0].get("CodeValue", "")
         name = name or (_text(item, "TextValue") if code == _ALGORITHM_NAME else "")
         version = version or (_text(item, "TextValue") if code == _ALGORITHM_VERSION else "")
+    for each in dataset.get("ContributingEquipmentSequence") or []:
+        if _PROCESSING_ALGORITHM in _purposes_of(each):
+            name = name or _text(each, "ManufacturerModelName")
+            version = version or _text(each, "SoftwareVersions")
+            source = source or _text(each, "Manufacturer")
     # Secondary captures and encapsulated documents have equipment of their own (PS3.3 C.8.6.1).
     for prefix in ("", "SecondaryCaptureDevice"):
         name = name or _text(dataset, f"{prefix}ManufacturerModelName")
         version = version or _text(dataset, f"{prefix}SoftwareVersions")
         source = source or _text(dataset, f"{prefix}Manufacturer")
-    maker = _text(dataset, "Manufacturer") or source
-    parts = {"algorithm's name": name, "version": version, "manufacturer": maker}
-    shown = " ".join(filter(None, (name, version, f"({maker})" if maker else "")))
+    parts = {"algorithm's name": name, "version": version, "manufacturer": source}
+    shown = " ".join(filter(None, (name, version, f"({source})" if source else "")))
     return shown[:200], [part for part, value in parts.items() if not value]
+
+
+def _purposes_of(equipment: "Dataset") -> set[tuple[str, str]]:
+    return {
+        (_text(code, "CodingSchemeDesignator"), _text(code, "CodeValue"))
+        for code in equipment.get("PurposeOfReferenceCodeSequence") or []
+    }
 
 
 def _content_items(dataset: "Dataset") -> "Iterator[Dataset]":
