@@ -221,3 +221,13 @@ def tools() -> Any:
         find_free_port = staticmethod(find_free_port)
 
     return Tools
+
+
+@pytest.fixture(scope="module")
+def shared(site: "Site") -> tuple[str, str, str]:
+    """Return study, series and instance of an image that no test changes."""
+    study = SampleStudy()
+    image = study.make("CT")
+    uid = site.store(image)
+    series = str(image.values["SeriesInstanceUID"])
+    return uid, series, image.sop_instance_uid

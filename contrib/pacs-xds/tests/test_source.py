@@ -257,17 +257,6 @@ def test_what_the_manifest_names_is_had_by_rad_69_and_by_wado(site, study):
         assert dcmread(BytesIO(answer.content)).SOPInstanceUID == instance
 
 
-@pytest.fixture(scope="module")
-def shared(site):
-    from pacs_core.testing.datasets import SampleStudy
-
-    study = SampleStudy()
-    image = study.make("CT")
-    uid = site.store(image)
-    series = str(image.values["SeriesInstanceUID"])
-    return uid, series, image.sop_instance_uid
-
-
 @pytest.mark.parametrize(
     ("syntaxes", "expected"),
     [
