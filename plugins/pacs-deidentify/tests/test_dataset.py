@@ -140,6 +140,17 @@ def test_a_date_with_more_than_a_day_does_not_move(value: str) -> None:
     assert "20230818" not in encoded(made).decode("latin-1")
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value")
+@pytest.mark.parametrize("value", ["20230817101500", "20230817", "2023-08-17", "101500-120000"])
+def test_a_time_with_a_date_does_not_stay(value: str) -> None:
+    """Some devices write a date and time, which would tell by how much dates have moved."""
+    made = run(make_instance(DischargeTime=value, StudyTime=value), Option.RETAIN_MODIFIED_DATES)
+    assert ("DischargeTime" in made, made.StudyTime) == (False, "")
+    kept = make_instance(StudyTime="10:15", DischargeTime=["101500", "101501.25"])
+    made = run(kept, Option.RETAIN_MODIFIED_DATES)
+    assert (made.StudyTime, made.DischargeTime) == ("10:15", ["101500", "101501.25"])
+
+
 def test_the_proof_knows_both_days_of_a_range() -> None:
     evidence = gather_evidence(make_instance(DischargeDate="20230817-20230818"), ())
     assert {"20230817", "18.08.2023"} <= evidence.dates()

@@ -34,7 +34,7 @@ from pacs_deidentify.regions import Region, find_regions, find_rule
 from pacs_deidentify.report import Report
 from pacs_deidentify.risks import may_have_text, may_show_face
 from pacs_deidentify.tables import load_profile, row_of_vr
-from pacs_deidentify.temporal import shift_date
+from pacs_deidentify.temporal import is_time, shift_date
 from pacs_deidentify.text import TextCleaner
 
 # Theory of operation
@@ -306,7 +306,10 @@ class _Deidentification:
         self, source: Dataset, tag: BaseTag, parent: int, where: str, vr: str, made: Dataset
     ) -> None:
         if vr == "TM":  # dates move by whole days
-            made[tag] = source.get_item(tag)
+            if all(map(is_time, values_of(source[tag].value))):
+                made[tag] = source.get_item(tag)
+            else:
+                self._by_type(source, tag, parent, where, vr, made)
         elif vr in {"DA", "DT"}:
             moved = [shift_date(text, self._shift) for text in values_of(source[tag].value)]
             if None not in moved:

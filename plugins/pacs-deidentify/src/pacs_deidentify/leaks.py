@@ -121,6 +121,8 @@ class _Search:
 
     def shows(self, data: bytes, vr: str) -> bool:
         """Whether a value shows something."""
+        if vr == "TM" and data[:8].isdigit():  # some devices write a date before the time
+            return self._texts.find(data[:8]) is not None
         if vr in _NUMBERS:
             pattern = self._numbers if vr in {"DS", "IS"} else None
             return pattern is not None and pattern.find(data) is not None

@@ -1,4 +1,4 @@
-"""Dates that are moved by days (PS3.5 §6.2, VRs DA and DT)."""
+"""Dates that are moved by days (PS3.5 §6.2, VRs DA and DT), and times, which stay."""
 
 import re
 from datetime import date, timedelta
@@ -10,6 +10,18 @@ _DATE: Final = re.compile(
     r"(\d{4})[./-]?(\d\d)[./-]?(\d\d)"
     r"((?:\d\d(?::?\d\d(?::?\d\d(?:\.\d{1,6})?)?)?)?(?:[+-]\d{4})?) *"
 )
+_TIME: Final = re.compile(r"\d\d(?::?[0-5]\d(?::?[0-6]\d(?:\.\d{1,6})?)?)?")
+
+
+def is_time(text: str) -> bool:
+    """Tell whether a value of VR TM is a time: some devices write a date before it.
+
+    Examples
+    --------
+    >>> [is_time(text) for text in ("10", "101530.25", "10:15", "20230817", "20230817101530")]
+    [True, True, True, False, False]
+    """
+    return not text.strip(" \0") or _TIME.fullmatch(text.strip(" \0")) is not None
 
 
 def shift_date(text: str, days: int) -> str | None:
