@@ -130,6 +130,7 @@ class OpenIndex:
     async def close(self) -> None:
         """Commit what is queued, and close the file, but for searches that run."""
         self._retired = True
+        self.writer.refuse()
         await to_thread.run_sync(self._close_writing)
         if not self._searches:
             self.readers.close()

@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, cast
 
@@ -39,10 +40,11 @@ from pacs_index_sqlite.locations import locate
 #
 # Each batch is as durable as its most demanding job: `synchronous` is set before the transaction.
 #
-# The short way: if a change need not be on disk and none is queued, it is made in the caller's own
-# thread, the event loop's. `_connected` is held by whoever uses the connection, and taken without
-# waiting: if the thread has it, or another process writes, or anything fails, the job takes the
-# long way. So the event loop never waits for a lock or a disk here.
+# The short way: changes that need not be on disk, while none is queued, are made in the thread of
+# the event loop: all that come in one turn of it in one transaction, which costs more than a row.
+# `_connected` is held by whoever uses the connection, and taken without waiting: if the thread has
+# it, or another process writes, or anything fails, the jobs take the long way. So the event loop
+# never waits for a lock or a disk here.
 #
 # A crash leaves the transaction or does not: SQLite's log sees to that. The memory of which series
 # exist (`Changes._known`) is not in the transaction, so whatever rolls back forgets it.
@@ -78,8 +80,8 @@ class IndexWriter:
     Nothing waits for a batch to fill: while one is written to disk the next gathers, so that the
     batches grow with the load. A change that fails takes nobody else's with it.
 
-    A change that need not be on disk, while there is no other, is made at once in the caller's
-    thread: it waits for nothing, and the hop to the writer and back would cost twice as much.
+    Changes that need not be on disk, while there are no others, are made at once in the callers'
+    thread: they wait for nothing, and the hop to the writer and back would cost twice as much.
     """
 
     _files: IndexFiles
@@ -95,6 +97,8 @@ class IndexWriter:
     _closed: bool = field(default=False, init=False)
     _level: int = field(default=-1, init=False)
     _queued: int = field(default=0, init=False)
+    _coming: list[_Job] = field(factory=list, init=False)
+    """Changes of this turn of the event loop that need not be on disk."""
     _connected: threading.Lock = field(factory=threading.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -112,45 +116,53 @@ class IndexWriter:
         """
         if self._closed:
             raise SqliteIndexError(f"the index {self._files.path} is stopped")
-        if durability is Durability.NONE and not self._queued:
-            made, result = self._try_at_once(work)
-            if made:
-                return cast(Result, result)
-        future = self._loop.create_future()
-        self._queued += 1
-        self._queue.put(_Job(work, future, durability))
-        try:
-            return cast(Result, self._unwrap(await future))
-        finally:
-            self._queued -= 1
+        job = _Job(work, self._loop.create_future(), durability)
+        if durability is not Durability.NONE or self._queued:
+            self._put(job)
+        else:
+            if not self._coming:
+                self._loop.call_soon(self._make_at_once)
+            self._coming.append(job)
+        return cast(Result, self._unwrap(await job.future))
 
-    def _try_at_once(self, work: Callable[[Changes], Any]) -> tuple[bool, Any]:
-        """Make a change here if nothing is in the way; tell whether it was, and its result.
+    def _put(self, job: _Job) -> None:
+        self._queued += 1
+        self._queue.put(job)
+
+    def _make_at_once(self) -> None:
+        """Make here what has come in this turn of the loop, if nothing is in the way.
 
         What fails here is left to the thread, which waits for others, and says what is wrong.
         """
-        if not self._connected.acquire(blocking=False):
-            return False, None
-        try:
-            return self._try(work)
-        finally:
-            self._connected.release()
+        jobs, self._coming = [job for job in self._coming if not job.future.cancelled()], []
+        outcomes = None
+        if jobs and self._connected.acquire(blocking=False):
+            try:
+                outcomes = self._try(jobs)
+            finally:
+                self._connected.release()
+        if outcomes is not None:
+            _deliver(outcomes)
+        else:
+            for job in jobs:
+                self._put(job)
 
-    def _try(self, work: Callable[[Changes], Any]) -> tuple[bool, Any]:
+    def _try(self, jobs: list[_Job]) -> list[_Outcome] | None:
         try:
             self._synchronize(_NEEDED[Durability.NONE])
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error:
-            return False, None
+            return None
         try:
             self._files.check()
             self._changes.outbox.begin()
-            result = work(self._changes)
+            outcomes = [_Outcome(job, job.work(self._changes)) for job in jobs]
             self._connection.execute("COMMIT")
         except Exception:
-            self._undo()
-            return False, None
-        return True, result
+            with suppress(sqlite3.Error):  # then the thread meets it as well, and says so
+                self._undo()
+            return None
+        return outcomes
 
     def locate(self, path: InstancePath) -> StoredInstance | None:
         """Look an instance up where it costs least; waits for nothing.
@@ -164,9 +176,13 @@ class IndexWriter:
         finally:
             self._connected.release()
 
+    def refuse(self) -> None:
+        """Take no more changes; call it in the event loop, before :meth:`close`."""
+        self._closed = True
+        self._make_at_once()
+
     def close(self) -> None:
         """Finish what is queued and end the thread. Blocks."""
-        self._closed = True
         self._queue.put(None)
         self._thread.join()
 
@@ -174,10 +190,16 @@ class IndexWriter:
         last = False
         while not last:
             jobs, last = self._gather()
+            outcomes: list[_Outcome] = []
             if waiting := [job for job in jobs if not job.future.cancelled()]:
                 with self._connected:
                     outcomes = self._commit(waiting)
-                self._loop.call_soon_threadsafe(_deliver, outcomes)
+            if jobs:
+                self._loop.call_soon_threadsafe(self._end, len(jobs), outcomes)
+
+    def _end(self, jobs: int, outcomes: list[_Outcome]) -> None:
+        self._queued -= jobs
+        _deliver(outcomes)
 
     def _gather(self) -> tuple[list[_Job], bool]:
         jobs: list[_Job] = []
