@@ -128,6 +128,7 @@ def test_without_store_and_index_the_node_says_how_to_get_them(environment):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 async def test_pip_installs_a_whole_archive_from_a_folder_of_wheels(wheel_folder, tmp_path):
     """Neither workspace nor uv: a new environment, pip, and what is in the folder."""
     directory = tmp_path / "environment"
