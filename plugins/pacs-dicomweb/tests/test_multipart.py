@@ -15,6 +15,7 @@ from pacs_dicomweb.multipart import (
     PartEnd,
     Splitter,
     SplitterLimits,
+    find_only_part,
     split,
 )
 from pacs_web.api.multipart_writing import OutgoingPart, write_multipart
@@ -101,6 +102,19 @@ def test_round_trip(parts, boundary, padding, preamble, epilogue, sizes):
         for hs, c in parts
     ]
     assert read(body, boundary, sizes) == expected
+    only = find_only_part(body, Splitter(boundary))
+    if len(expected) > 1:
+        assert only is None
+    else:
+        assert only is not None
+        assert [(dict(only[0]), b"".join(only[1]))] == expected
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"--a", b"--a\r\n\r\nx", b"--a\r\nno header\r\n\r\nx\r\n--a--"]
+)
+def test_what_has_no_only_part(body):
+    assert find_only_part(body, Splitter("a")) is None
 
 
 @given(st.lists(CONTENTS, min_size=1, max_size=4), st.lists(st.integers(1, 9), max_size=60))

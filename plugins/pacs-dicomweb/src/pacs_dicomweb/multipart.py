@@ -314,3 +314,26 @@ async def split(body: AsyncIterable[bytes], splitter: Splitter) -> AsyncIterator
                 yield Part(event.headers, part)
                 async for _ in part:
                     pass
+
+
+def find_only_part(body: bytes, splitter: Splitter) -> tuple[Mapping[str, str], list[bytes]] | None:
+    """Return headers and content of the one part that a body has.
+
+    None if it has several, or is not what it should be.
+
+    Parameters
+    ----------
+    body : bytes
+        All of it.
+    splitter : Splitter
+        That has been given nothing yet.
+    """
+    try:
+        events = list(splitter.feed(body))
+    except MalformedMultipart:
+        return None
+    begin = events[0] if events else None
+    if not (splitter.is_complete and isinstance(begin, PartBegin) and events[-1:] == [PartEnd()]):
+        return None
+    content = [event.data for event in events if isinstance(event, PartData)]
+    return (begin.headers, content) if len(content) == len(events) - 2 else None

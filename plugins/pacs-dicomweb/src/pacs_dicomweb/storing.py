@@ -9,13 +9,13 @@ them are durable.
 """
 
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 
 import anyio
 from pacs_web.api.datasets import JSON, PLAIN_JSON, XML, warning_header
-from pacs_web.api.http import HttpError, stream_body
+from pacs_web.api.http import HttpError, read_body, stream_body
 from pacs_web.api.media_types import MULTIPART, MediaType, Representation, media_type
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -35,7 +35,14 @@ from pacs_core.dimse import CommandField, Status
 from pacs_dicomweb.incoming import IncomingFile, UnidentifiedError, read_file
 from pacs_dicomweb.instances import require_match
 from pacs_dicomweb.models import Models, TooMuchMetadataError
-from pacs_dicomweb.multipart import MalformedMultipart, Part, Splitter, SplitterLimits, split
+from pacs_dicomweb.multipart import (
+    MalformedMultipart,
+    Part,
+    Splitter,
+    SplitterLimits,
+    find_only_part,
+    split,
+)
 from pacs_dicomweb.pixel_media_types import OCTETS
 from pacs_dicomweb.service import (
     STORED,
@@ -57,6 +64,9 @@ _OF_RETRIEVALS: Final = tuple(Representation(each, is_multipart=True) for each i
 """What viewers accept frames and files in, and go on to say when they store (OHIF/Viewers 3497)."""
 _UNMARKED: Final = frozenset({DICOM, OCTETS})
 """Media types of parts that are taken for DICOM files."""
+
+_OF_FILES: Final = frozenset({DICOM, "*/*"})
+"""Types of parts of a request with files."""
 
 _AT_ONCE: Final = 8
 """Small parts that are stored at the same time."""
@@ -123,17 +133,35 @@ class Store:
             raise _unsupported(request.headers.get("content-type", "no media type"))
         kind = content_type.content
         limits = SplitterLimits(parts=self._service.config.max_parts)
-        splitter = Splitter(content_type.parameters.get("boundary", ""), limits)
-        async with (
-            closing(stream_body(request)) as body,
-            closing(split(body, splitter)) as parts,
-        ):
+        boundary = content_type.parameters.get("boundary", "")
+        splitter, source = Splitter(boundary, limits), stream_body(request)
+        if kind in _OF_FILES and _is_small(request):
+            whole = await read_body(request, _SMALL)
+            if only := find_only_part(whole, Splitter(boundary, limits)):
+                await self._take_only(request, archive, *only, study, report)
+                return
+            source = _chain([whole])
+        async with closing(source) as body, closing(split(body, splitter)) as parts:
             if kind in {JSON.name, XML.name}:
                 await self._take_models(request, archive, parts, study, report)
-            elif kind not in {DICOM, "*/*"}:
+            elif kind not in _OF_FILES:
                 raise _unsupported(f"{MULTIPART} of {kind}")
             else:
                 await self._take_files(request, archive, parts, splitter, study, report)
+
+    async def _take_only(
+        self,
+        request: Request,
+        archive: Archive,
+        headers: Mapping[str, str],
+        content: list[bytes],
+        study: str,
+        report: StoreReport,
+    ) -> None:
+        """Store the only file of a small request, which needs no task of its own."""
+        if _is_file(headers, report):
+            begin = partial(read_file, _chain(content), study)
+            await self._store(request, archive, begin, report)
 
     async def _take_models(
         self,
@@ -184,7 +212,7 @@ class Store:
             try:
                 async for part in parts:
                     reports.append(own := StoreReport())
-                    if not _is_file(part, own):
+                    if not _is_file(part.headers, own):
                         continue
                     content = aiter(part)
                     beginning, is_whole = await _read_beginning(content)
@@ -251,9 +279,16 @@ def _choose_answer(request: Request) -> Representation:
     return next((each for each in named if each in _ANSWERS), JSON)
 
 
-def _is_file(part: Part, report: StoreReport) -> bool:
-    """Tell whether a part is a DICOM file; report one that is not."""
-    text = part.headers.get("content-type", DICOM)
+def _is_small(request: Request) -> bool:
+    """Tell whether a body can be gathered in memory, by what is said of it."""
+    headers = request.headers
+    length = headers.get("content-length", "")
+    return length.isdecimal() and int(length) <= _SMALL and "content-encoding" not in headers
+
+
+def _is_file(headers: Mapping[str, str], report: StoreReport) -> bool:
+    """Tell whether a part is a DICOM file, by its headers; report one that is not."""
+    text = headers.get("content-type", DICOM)
     if text == DICOM or ((named := media_type(text)) and named.name in _UNMARKED):
         return True
     report.failed.append(FailedPart(Status.CANNOT_UNDERSTAND, f"it is {text[:60]!r}, not {DICOM}"))

@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Match, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pacs_core.contracts import Node, Origin, Principal
-from pacs_web.api import WebAuthenticator, WebRefusal, WebRoutesDescriptor
+from pacs_web.api import WebAuthenticator, WebRefusal
 from pacs_web.api.context import BASE_PATH_KEY, ORIGIN_KEY
 from pacs_web.api.http import HttpError
 from pacs_web.config import CurrentConfig
@@ -90,12 +90,11 @@ class Dispatcher:
     ) -> None:
         self._current, self._authenticators, self._refusals = current, authenticators, refusals
         ordered = sorted(sections, key=lambda each: len(each.descriptor.prefix), reverse=True)
-        self._descriptors = [each.descriptor for each in ordered if each.descriptor.prefix]
+        self._mounted = [each for each in ordered if each.descriptor.prefix]
         # What is at the root has one table, whichever plugins add to it.
         at_root = [route for each in ordered if not each.descriptor.prefix for route in each.routes]
-        self._at_root = [each.descriptor for each in ordered if not each.descriptor.prefix]
         self._owners = {
-            id(route): each.descriptor
+            id(route): each
             for each in ordered
             if not each.descriptor.prefix
             for route in each.routes
@@ -111,7 +110,8 @@ class Dispatcher:
         """Answer a request."""
         scope["app"] = scope["router"] = self._router
         path = scope["path"][len(scope[BASE_PATH_KEY]) :]
-        descriptor = self._descriptor(path, scope)
+        section = self._section(path, scope)
+        descriptor = section.descriptor if section else None
         if not path or (descriptor and path == descriptor.prefix):  # "/viewer" is "/viewer/"
             scope["path"] += "/"
         if descriptor is None or not descriptor.public:
@@ -125,7 +125,8 @@ class Dispatcher:
         receive = limit_body(scope, receive, self._current.config, max_body)
         asked = dict(scope)  # routers change it
         try:
-            await self._router(scope, receive, send)
+            route = _find_route(section, scope) if section and section.descriptor.prefix else None
+            await (route.handle if route else self._router)(scope, receive, send)
         except HTTPException as error:
             if error.status_code == 405:  # that of the first route that has the path
                 methods = self._methods(asked) | {"OPTIONS"}
@@ -135,9 +136,10 @@ class Dispatcher:
                 raise HttpError(404, "there is nothing at this path") from None
             raise
 
-    def _descriptor(self, path: str, scope: Scope) -> WebRoutesDescriptor | None:
-        for each in self._descriptors:
-            if path == each.prefix or path.startswith(each.prefix + "/"):
+    def _section(self, path: str, scope: Scope) -> Section | None:
+        for each in self._mounted:
+            prefix = each.descriptor.prefix
+            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
                 return each
         for route in self._router.routes:
             if id(route) in self._owners and route.matches(scope)[0] is not Match.NONE:
@@ -151,18 +153,20 @@ class Dispatcher:
         if scope["method"] == "OPTIONS":  # says nothing of what is held
             return
         origin: Origin = scope[ORIGIN_KEY]
+        request = HTTPConnection(scope)
         for name, each in self._authenticators:
-            answer = await self._ask(name, each.authenticate, scope)
+            answer = await self._ask(name, each.authenticate, request, origin)
             if isinstance(answer, Principal):
                 scope[ORIGIN_KEY] = evolve(origin, principal=answer)
                 return
         for name, each in self._authenticators:
-            await self._ask(name, each.refuse_anonymous, scope)
+            await self._ask(name, each.refuse_anonymous, request, origin)
 
-    async def _ask(self, name: str, judge: _Judge, scope: Scope) -> Principal | None:
-        origin: Origin = scope[ORIGIN_KEY]
+    async def _ask(
+        self, name: str, judge: _Judge, request: HTTPConnection, origin: Origin
+    ) -> Principal | None:
         try:
-            answer = await judge(HTTPConnection(scope), origin)
+            answer = await judge(request, origin)
         except Exception as error:
             self._refusals.note(origin, f"the authenticator {name} failed: {error!r}")
             raise
@@ -171,6 +175,23 @@ class Dispatcher:
                 self._refusals.note(origin, f"{answer.status} {answer.reason}")
             raise HttpError(answer.status, answer.reason, answer.headers)
         return answer
+
+
+def _find_route(section: Section, scope: Scope) -> BaseRoute | None:
+    """Return the route of a section that answers a request, whose scope becomes that of its mount.
+
+    The router would hold the path against the prefixes of all sections once more.
+    """
+    root = scope["root_path"]
+    scope["app_root_path"], scope["root_path"] = root, root + section.descriptor.prefix
+    for route in section.routes:
+        match, child = route.matches(scope)
+        if match is Match.FULL:
+            scope["route"] = route
+            scope.update(child)
+            return route
+    scope["root_path"] = scope.pop("app_root_path")
+    return None
 
 
 def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:

@@ -162,7 +162,15 @@ async def read_body(request: Request, limit: int = 1 << 20) -> bytes:
     HttpError, ClientDisconnect
         As of :func:`stream_body`.
     """
-    return b"".join([piece async for piece in stream_body(request, limit)])
+    if "content-encoding" in request.headers:
+        return b"".join([piece async for piece in stream_body(request, limit)])
+    pieces, total = [], 0
+    async for piece in request.stream():
+        total += len(piece)
+        if total > limit:
+            raise HttpError(413, f"the body of the request has more than {limit} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 class StreamResponse(Response):

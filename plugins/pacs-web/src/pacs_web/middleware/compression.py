@@ -9,10 +9,11 @@ import re
 import sys
 import zlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import anyio.to_thread
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 if sys.version_info >= (3, 14):
@@ -21,8 +22,13 @@ else:
     from backports import zstd
 
 _TEXT: Final = re.compile(
-    r"text/(?!event-stream)|application/([\w.-]+\+)?(json|xml|javascript)|image/svg\+xml"
+    rb"text/(?!event-stream)|application/([\w.-]+\+)?(json|xml|javascript)|image/svg\+xml"
 )
+_NEVER: Final = frozenset({204, 206, 304})
+"""Statuses of responses that are nothing, a part of something, or what the client has already."""
+_ACCEPT_ENCODING: Final = b"accept-encoding"
+_USUAL_LENGTH: Final = 256
+"""Of that header: what it asks for is remembered, which longer ones are not worth."""
 _LEAST: Final = 1024  # bytes below which it is not worth the while
 _FLUSH: Final = 32 * 1024  # bytes of a stream that are held back at most, but for its first piece
 _IN_A_THREAD: Final = 256 * 1024  # bytes that would keep the event loop busy for too long
@@ -60,6 +66,7 @@ _ENCODERS: Final[dict[str, Callable[[], Any]]] = {"zstd": _Zstd, "gzip": _Gzip}
 """By content coding, what we prefer first."""
 
 
+@lru_cache(maxsize=128)
 def choose_encoding(accept: str | None) -> str:
     """Return the content coding for an Accept-Encoding header; empty for none."""
     if not accept:
@@ -90,7 +97,9 @@ class ResponseCompression:
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return
-        encoding = choose_encoding(Headers(scope=scope).get("accept-encoding"))
+        given = next((value for name, value in scope["headers"] if name == _ACCEPT_ENCODING), b"")
+        choose = choose_encoding if len(given) <= _USUAL_LENGTH else choose_encoding.__wrapped__
+        encoding = choose(given.decode("latin-1"))
         responder = _Responder(send, encoding, is_head=scope["method"] == "HEAD")
         await self._app(scope, receive, responder.send)
 
@@ -107,8 +116,8 @@ class _Responder:
     async def send(self, message: Message) -> None:
         """Pass a message on, compressed."""
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            if _is_text(message, headers):
+            if _is_text(message):
+                headers = MutableHeaders(scope=message)
                 headers.add_vary_header("Accept-Encoding")
                 self._start = message if self._encoding and not self._is_head else None
                 if self._encoding and self._is_head:
@@ -152,10 +161,11 @@ class _Responder:
         return {"type": "http.response.body", "body": data, "more_body": more}
 
 
-def _is_text(start: Message, headers: MutableHeaders) -> bool:
+def _is_text(start: Message) -> bool:
+    headers = dict(start.get("headers", ()))
     return (
-        start["status"] not in (204, 206, 304)
-        and "content-encoding" not in headers
-        and "no-transform" not in headers.get("cache-control", "")
-        and _TEXT.match(headers.get("content-type", "")) is not None
+        start["status"] not in _NEVER
+        and _TEXT.match(headers.get(b"content-type", b"")) is not None
+        and b"content-encoding" not in headers
+        and b"no-transform" not in headers.get(b"cache-control", b"")
     )

@@ -23,6 +23,7 @@ access_logger = logging.getLogger("pacs_web.access")
 
 _METHODS: Final = frozenset(HTTPMethod)
 _SCHEMES: Final = (b"http://", b"https://")
+_NOTHING_SAID: Final = Forwarded()
 
 
 class Entry:
@@ -81,7 +82,8 @@ class Entry:
                     span.fail(f"status {status}")
                 seconds = perf_counter() - began
                 self._count(scope["method"], status, seconds)
-                if self._current.config.access_log != "off":
+                is_logged = self._current.config.access_log != "off"
+                if is_logged and access_logger.isEnabledFor(logging.INFO):
                     self._log(scope, status, sent, seconds)
 
     def _count(self, method: str, status: int, seconds: float) -> None:
@@ -92,7 +94,7 @@ class Entry:
 
     def _apply_proxies(self, scope: Scope) -> None:
         host, port = scope.get("client") or ("", 0)
-        said = Forwarded()
+        said = _NOTHING_SAID
         tls: TlsInfo | None = scope.get("state", {}).get(TLS_KEY)
         if self._proxies.trusts(host):
             said, tls = self._proxies.read(scope["headers"]), None  # that is the proxy's

@@ -1,6 +1,7 @@
 """Errors as problems (RFC 9457), by the kernel's one table of errors; for people, as a page."""
 
 import logging
+from collections.abc import Iterable
 from email.utils import formatdate
 from functools import lru_cache
 from html import escape
@@ -8,7 +9,6 @@ from http import HTTPStatus
 from time import time
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
@@ -22,9 +22,9 @@ from pacs_web.api.plain_pages import choose_language, plain_page, wants_page
 logger = logging.getLogger("pacs_web")
 
 _DEFAULTS: Final = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"same-origin",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
 """Headers of responses that do not set them: what a page may load, it has to say."""
 
@@ -47,8 +47,16 @@ _TEXTS: Final = {
 
 
 @lru_cache(maxsize=1)
-def _date(now: int) -> str:
-    return formatdate(now, usegmt=True)
+def _date(now: int) -> bytes:
+    return formatdate(now, usegmt=True).encode("ascii")
+
+
+def _complete(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a response, with the date, and with those that it lacks."""
+    given = [each for each in headers if each[0] != b"date"]
+    names = {name for name, _ in given}
+    missing = [each for each in _DEFAULTS.items() if each[0] not in names]
+    return [*given, (b"date", _date(int(time()))), *missing]
 
 
 class Errors:
@@ -74,10 +82,7 @@ class Errors:
                 started = True
             elif message["type"].endswith("http.response.start"):
                 started = True
-                headers = MutableHeaders(scope=message)
-                headers["date"] = _date(int(time()))
-                for name, value in _DEFAULTS.items():
-                    headers.setdefault(name, value)
+                message["headers"] = _complete(message.get("headers", ()))
             await send(message)
 
         try:

@@ -2,9 +2,9 @@
 
 import re
 import socket
+from collections.abc import Mapping
 from typing import Final
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pacs_web.api.context import ORIGIN_KEY
@@ -15,6 +15,7 @@ from pacs_web.refusals import Refusals
 _CLOSE: Final = {"connection": "close"}
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_MOST_KNOWN: Final = 64
 _ADDRESS: Final = re.compile(r"(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])")
 
 
@@ -38,10 +39,12 @@ class Gate:
         named = {each.lower() for each in config.allowed_hosts}
         self._names = own | {each for each in named if not each.startswith("*.")}
         self._suffixes = tuple(each[1:] for each in named if each.startswith("*."))
+        self._known: set[bytes] = set()  # Host headers that have been looked at, and are ours
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        headers = Headers(scope=scope)
+        # Of several with one name the first counts, as in Headers.
+        headers = dict(reversed(scope["headers"]))
         try:
             self._check(scope, headers)
         except HttpError as problem:
@@ -49,10 +52,10 @@ class Gate:
             raise
         await self._app(scope, receive, send)
 
-    def _check(self, scope: Scope, headers: Headers) -> None:
+    def _check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         config = self._current.config
-        if "transfer-encoding" in headers and (
-            "content-length" in headers or scope["http_version"] == "1.0"
+        if b"transfer-encoding" in headers and (
+            b"content-length" in headers or scope["http_version"] == "1.0"
         ):
             raise HttpError(
                 400, "Transfer-Encoding with Content-Length, or in HTTP/1.0, is refused", _CLOSE
@@ -69,16 +72,13 @@ class Gate:
             raise HttpError(431, f"the head has more than {config.max_head} bytes", _CLOSE)
         if _CONTROL.search(scope["path"]):
             raise HttpError(400, "the path has control characters")
-        host = headers.get("host", "").lower()
-        if host and not self._is_ours(host):
-            raise HttpError(
-                421,
-                f"this server is not {host[:253]!a}: if it shall be, add the name to "
-                "allowed_hosts in [plugin.web]",
-                _CLOSE,
-            )
+        host = headers.get(b"host", b"")
         if not host:  # only HTTP/1.0 may come without one
             scope["headers"] = [(b"host", _listening_address(scope)), *scope["headers"]]
+        elif host not in self._known:
+            self._check_host(host.decode("latin-1").lower())
+            if len(self._known) < _MOST_KNOWN:
+                self._known.add(host)
         # Browsers let any page open a WebSocket anywhere.
         is_safe = scope["method"] in _SAFE and scope["type"] == "http"
         if not is_safe and not self._is_of_our_pages(scope, headers):
@@ -88,23 +88,35 @@ class Gate:
                 "shall, add its origin to cors_origins in [plugin.web]",
             )
 
-    def _is_ours(self, host: str) -> bool:
+    def _check_host(self, host: str) -> None:
         name = host if host.endswith("]") else re.sub(r":\d*$", "", host)
-        return (
+        is_ours = (
             "*" in self._names
             or name in self._names
             or _ADDRESS.fullmatch(name) is not None
             or name.endswith(self._suffixes)
         )
+        if not is_ours:
+            raise HttpError(
+                421,
+                f"this server is not {host[:253]!a}: if it shall be, add the name to "
+                "allowed_hosts in [plugin.web]",
+                _CLOSE,
+            )
 
-    def _is_of_our_pages(self, scope: Scope, headers: Headers) -> bool:
-        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    def _is_of_our_pages(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+        origin, site = (_text(headers, name) for name in (b"origin", b"sec-fetch-site"))
         allowed = self._current.config.cors_origins
         if origin is not None and (origin in allowed or "*" in allowed):
             return True
         if site is not None:
             return site in ("same-origin", "none")
-        return origin is None or origin.partition("://")[2].lower() == headers.get("host", "")
+        return origin is None or origin.partition("://")[2].lower() == _text(headers, b"host")
+
+
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 def _listening_address(scope: Scope) -> bytes:
