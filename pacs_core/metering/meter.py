@@ -71,9 +71,9 @@ class _Instrument(Counter, Gauge, Histogram):
 
     def _place(self, labels: dict[str, str], part: object) -> int:
         names = self.definition.labels
-        if len(names) == 1 == len(labels):
-            # One label is the rule, and this is done for every operation.
-            known = self._places.get(((labels.get(names[0]),), part))
+        if len(names) == len(labels):
+            # This is done several times for every operation; what is wrong is never known.
+            known = self._places.get((tuple(map(labels.get, names)), part))
             if known is not None:
                 return known
         try:

@@ -56,6 +56,12 @@ def test_half_a_head_ends_at_its_deadline(web, first):
     assert time.monotonic() - began < 10
 
 
+def test_a_page_of_no_origin_makes_no_changes_where_no_host_is_named(web):
+    head = b"POST /streams/count HTTP/1.0\r\nOrigin: null\r\nContent-Length: 0\r\n\r\n"
+    assert status(web.exchange(head)) == 403
+    assert status(web.exchange(head.replace(b"Origin: null\r\n", b""))) == 200
+
+
 def test_a_connection_without_a_request_ends_at_its_deadline(web):
     assert web.exchange(b"") == b""
 

@@ -1,11 +1,18 @@
 """The Store Instances Response Module (PS3.18 Annex I), and the status of the answer."""
 
+import logging
 from collections.abc import Iterable
 from typing import Final
 
 from attrs import define, field, frozen
 
-from pacs_core.dataset import MutableAttributes, tag_of
+from pacs_core.contracts import IngestResult, dimse_error_of
+from pacs_core.dataset import MutableAttributes, keyword_of, tag_of
+from pacs_core.dimse import CommandField, Status
+from pacs_dicomweb.incoming import IncomingFile, UnidentifiedError
+from pacs_dicomweb.service import resource_of_instance
+
+logger = logging.getLogger(__name__)
 
 _RETRIEVE_URL: Final = tag_of("RetrieveURL")
 _FAILED: Final = tag_of("FailedSOPSequence")
@@ -59,6 +66,44 @@ class FailedPart:
     reason: str
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
+
+
+def stored_part(file: IncomingFile, result: IngestResult) -> StoredPart:
+    """Return what is reported of an instance that is stored; warned of as by C-STORE."""
+    identity = result.instance.identity
+    warning, reason = 0, ""
+    if result.obstacle:
+        warning = Status.DATASET_DOES_NOT_MATCH_SOP_CLASS_WARNING
+        reason = f"stored, but it cannot be converted: {result.obstacle}"
+    elif result.coerced:
+        warning = Status.COERCION_OF_DATA_ELEMENTS
+        reason = f"coerced: {', '.join(map(keyword_of, result.coerced))}"
+    return StoredPart(
+        file.sop_class_uid,
+        file.sop_instance_uid,
+        identity.study_instance_uid,
+        resource_of_instance(identity).path,
+        warning,
+        reason,
+    )
+
+
+def failed_part(file: IncomingFile | None, error: Exception) -> FailedPart:
+    """Return what is reported of what could not be stored, and log it."""
+    known = dimse_error_of(error, CommandField.C_STORE_RQ)
+    if isinstance(error, UnidentifiedError) or file is None:
+        logger.warning("a part of a Store request is not stored: %s", error)
+        return FailedPart(Status.CANNOT_UNDERSTAND, str(error))
+    if known is None:
+        logger.error("%s is not stored", file.sop_instance_uid, exc_info=error)
+        return refused_part(file, Status.PROCESSING_FAILURE, "an internal error")
+    logger.warning("%s is not stored: %s", file.sop_instance_uid, error)
+    return refused_part(file, known.status, known.comment)
+
+
+def refused_part(file: IncomingFile, failure: int, reason: str) -> FailedPart:
+    """Return what is reported of a file that is not stored."""
+    return FailedPart(failure, reason, file.sop_class_uid, file.sop_instance_uid)
 
 
 @define

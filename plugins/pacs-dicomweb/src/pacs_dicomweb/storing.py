@@ -8,7 +8,6 @@ fails does so by itself: the parts before and behind it are stored. The answer i
 them are durable.
 """
 
-import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
@@ -26,13 +25,12 @@ from pacs_core.contracts import (
     AuditFailedError,
     IngestResult,
     Outcome,
-    dimse_error_of,
 )
-from pacs_core.dataset import MalformedModel, keyword_of
+from pacs_core.dataset import MalformedModel
 from pacs_core.dataset.json_model import attributes_json
 from pacs_core.dataset.xml_model import attributes_xml
-from pacs_core.dimse import CommandField, Status
-from pacs_dicomweb.incoming import IncomingFile, UnidentifiedError, read_file
+from pacs_core.dimse import Status
+from pacs_dicomweb.incoming import IncomingFile, read_file
 from pacs_dicomweb.instances import require_match
 from pacs_dicomweb.models import Models, TooMuchMetadataError
 from pacs_dicomweb.multipart import (
@@ -50,11 +48,14 @@ from pacs_dicomweb.service import (
     accept,
     parameters_of,
     resource_of,
-    resource_of_instance,
 )
-from pacs_dicomweb.store_report import FailedPart, StoredPart, StoreReport
-
-logger = logging.getLogger(__name__)
+from pacs_dicomweb.store_report import (
+    FailedPart,
+    StoreReport,
+    failed_part,
+    refused_part,
+    stored_part,
+)
 
 DICOM: Final = "application/dicom"
 _DICOMDIR: Final = "1.2.840.10008.1.3.10"
@@ -241,13 +242,15 @@ class Store:
         try:
             file = await begin()
             if file.sop_class_uid == _DICOMDIR:
-                report.failed.append(_failure(file, _SOP_CLASS_NOT_SUPPORTED, "it is a DICOMDIR"))
+                report.failed.append(
+                    refused_part(file, _SOP_CLASS_NOT_SUPPORTED, "it is a DICOMDIR")
+                )
                 return
             result = await self._ingest(request, archive, file, file.dataset)
         except (MalformedMultipart, ClientDisconnect, AuditFailedError, HttpError):
             raise
         except Exception as error:
-            report.failed.append(_failure_of(file, error))
+            report.failed.append(failed_part(file, error))
         else:
             report.stored.append(stored_part(file, result))
 
@@ -315,42 +318,6 @@ async def _chain(
     if rest is not None:
         async for piece in rest:
             yield piece
-
-
-def stored_part(file: IncomingFile, result: IngestResult) -> StoredPart:
-    """Return what is reported of an instance that is stored; warned of as by C-STORE."""
-    identity = result.instance.identity
-    warning, reason = 0, ""
-    if result.obstacle:
-        warning = Status.DATASET_DOES_NOT_MATCH_SOP_CLASS_WARNING
-        reason = f"stored, but it cannot be converted: {result.obstacle}"
-    elif result.coerced:
-        warning = Status.COERCION_OF_DATA_ELEMENTS
-        reason = f"coerced: {', '.join(map(keyword_of, result.coerced))}"
-    return StoredPart(
-        file.sop_class_uid,
-        file.sop_instance_uid,
-        identity.study_instance_uid,
-        resource_of_instance(identity).path,
-        warning,
-        reason,
-    )
-
-
-def _failure_of(file: IncomingFile | None, error: Exception) -> FailedPart:
-    known = dimse_error_of(error, CommandField.C_STORE_RQ)
-    if isinstance(error, UnidentifiedError) or file is None:
-        logger.warning("a part of a Store request is not stored: %s", error)
-        return FailedPart(Status.CANNOT_UNDERSTAND, str(error))
-    if known is None:
-        logger.error("%s is not stored", file.sop_instance_uid, exc_info=error)
-        return _failure(file, Status.PROCESSING_FAILURE, "an internal error")
-    logger.warning("%s is not stored: %s", file.sop_instance_uid, error)
-    return _failure(file, known.status, known.comment)
-
-
-def _failure(file: IncomingFile, failure: int, reason: str) -> FailedPart:
-    return FailedPart(failure, reason, file.sop_class_uid, file.sop_instance_uid)
 
 
 def _status(report: StoreReport) -> int:
