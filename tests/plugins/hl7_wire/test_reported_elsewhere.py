@@ -46,6 +46,14 @@ def test_a_frame_without_a_message_is_answered_and_so_is_the_next(his, rubbish):
     assert [code for code, _ in his.answers(2)] == ["AE", "AA"]
 
 
+@pytest.mark.parametrize("kind", ["ACK", "ACK^A08^ACK", "MCF"])
+def test_an_acknowledgment_is_not_answered(his, kind):
+    """Two engines that send to each other acknowledged acknowledgments for ever."""
+    stray = message(kind, "K1", "MSA|AA|7")
+    his.write(framed(stray) + framed(message("ADT^A11", "K2")))
+    assert his.answers(1) == [("AA", "K2")]
+
+
 @pytest.mark.parametrize("before", ["\ufeff", "\n", "\r\n", " "])
 def test_what_comes_before_msh_is_passed_over(his, before):
     """A byte order mark, or a line that is empty: nothing was taken that began with it."""

@@ -35,7 +35,7 @@ from pacs_hl7.config import Hl7Config
 from pacs_hl7.framing import Deframer, FramingError, frame
 from pacs_hl7.handling import Handler
 from pacs_hl7.interface import Messages
-from pacs_hl7.messages import split_messages
+from pacs_hl7.messages import read_header, split_messages
 
 logger = logging.getLogger(__name__)
 
@@ -154,6 +154,10 @@ class Listener(Service):
             for framed in deframer.feed(data):
                 was_within = False
                 for content in split_messages(framed):
+                    if read_header(content, self.config.character_set).is_acknowledgment:
+                        # Else two systems that mistake each other for the sender never end.
+                        logger.warning("an acknowledgment from %s: nothing answers it", origin.host)
+                        continue
                     tracing = self.node.tracing
                     with correlated(new_correlation()), tracing.span("HL7", SpanKind.SERVER):
                         answer = frame(await self._handler.take(content, origin))

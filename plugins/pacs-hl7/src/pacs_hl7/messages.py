@@ -36,6 +36,7 @@ Not UTF-16, in which MLLP's own bytes would be parts of characters.
 """
 _LATIN: Final = re.compile(r"(?:ISO[ _-]?)?8859[ _/-]?([0-9]+)")
 """How systems write 8859/1 that do not go by the table."""
+_ACKNOWLEDGMENTS: Final = frozenset({"ACK", "MCF"})
 _BEFORE: Final = b"\xef\xbb\xbf\r\n\t "
 """What some systems put before MSH: a byte order mark, blanks, and ends of lines."""
 _OF_TWO_BYTES: Final = ("shift_jis", "iso2022_jp", "gb18030", "big5", "euc_kr")
@@ -233,6 +234,11 @@ class Header:
     def delimiters(self) -> str:
         """Of fields, components, repetitions, escapes and subcomponents; "" for what is none."""
         return self.get(1) + self.get(2)[:4]
+
+    @property
+    def is_acknowledgment(self) -> bool:
+        """Whether the message only answers another (HL7 V2.x 2.9.2, 2.13.1)."""
+        return self.get(9).split(self.delimiters[1:2] or "^")[0] in _ACKNOWLEDGMENTS
 
     @property
     def character_set(self) -> str:
