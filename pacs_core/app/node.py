@@ -154,7 +154,6 @@ async def run_node(
     owners = CodeMap(assembly.manager.loaded)
     async with (
         no_leaked_tasks(owners, assembly.config.network.timeouts.plugin),
-        watched_loop(owners, assembly.config.log.slow_loop),
         open_archive(
             assembly,
             worker=_worker(place),
@@ -206,7 +205,9 @@ async def run_node(
                 await runner.start(tasks)
                 await _announce(assembly, opened, services, place.restarted)
                 tasks.start_soon(listener.serve)
-                yield RunningNode(opened, listener, reloader, place.service_sockets)
+                # Until here much is imported, and nobody is served who would wait for that.
+                async with watched_loop(owners, assembly.config.log.slow_loop):
+                    yield RunningNode(opened, listener, reloader, place.service_sockets)
             finally:
                 with anyio.CancelScope(shield=True):
                     async with anyio.create_task_group() as ending:
