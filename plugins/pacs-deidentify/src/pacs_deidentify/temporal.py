@@ -4,13 +4,15 @@ import re
 from datetime import date, timedelta
 from typing import Final
 
+# Some devices write more than six digits of a second: they stay, if a date is not among them.
+_FRACTION: Final = r"\.(?:\d{1,6}|(?!\d*(?:19|20)\d\d[01]\d[0-3]\d)\d{7,16})"
 # What follows the day stays, so it is nothing but a time and an offset: a second date, as of a
 # range, would tell by how much the first has moved.
 _DATE: Final = re.compile(
     r"(\d{4})[./-]?(\d\d)[./-]?(\d\d)"
-    r"((?:\d\d(?::?\d\d(?::?\d\d(?:\.\d{1,6})?)?)?)?(?:[+-]\d{4})?) *"
+    rf"((?:\d\d(?::?\d\d(?::?\d\d(?:{_FRACTION})?)?)?)?(?:[+-]\d{{4}})?) *"
 )
-_TIME: Final = re.compile(r"\d\d(?::?[0-5]\d(?::?[0-6]\d(?:\.\d{1,6})?)?)?")
+_TIME: Final = re.compile(rf"\d\d(?::?[0-5]\d(?::?[0-6]\d(?:{_FRACTION})?)?)?")
 
 
 def is_time(text: str) -> bool:
