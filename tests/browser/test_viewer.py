@@ -17,6 +17,7 @@ from pydicom.uid import (
 )
 
 from pacs_core.dataset import file_meta
+from pacs_core.testing.waiting import until
 
 from .test_viewer_pixels import actual_pixels, native, new_uid, open_viewer, shown, store, unsigned
 
@@ -274,10 +275,15 @@ def test_a_cine_plays_at_the_rate_it_says_and_stops(page, plain_site, make_image
     assert page.get_by_label("Play").get_attribute("aria-pressed") == "true"
     page.keyboard.press(" ")
     assert page.get_by_label("Play").get_attribute("aria-pressed") == "false"
-    page.wait_for_timeout(300)
+
+    def stands_still():
+        """Tell whether the image of now is that of four images later; the last may come late."""
+        before = page.locator(".at-lower-left").first.inner_text()
+        page.wait_for_timeout(400)
+        return page.locator(".at-lower-left").first.inner_text() == before
+
+    until(stands_still)
     there = page.locator(".at-lower-left").first.inner_text()
-    page.wait_for_timeout(400)
-    assert page.locator(".at-lower-left").first.inner_text() == there
     number = int(re.search(r"Image (\d)", there)[1])
     assert (actual_pixels(page) == 10 * number).all()
 
