@@ -133,7 +133,7 @@ def check_licences(components: list[dict[str, object]]) -> Iterator[str]:
         noted = NOTED.get(str(component["name"]))
         found = {noted} if noted else set(_licences(component))
         if not found:
-            yield f"{component['name']}: its metadata name no licence; look, and note it in {Path(__file__).name}"
+            yield f"{component['name']}: its metadata name no licence; look, and note it in NOTED"
         elif not any(_is_permissive(each) for each in found):
             yield f"{component['name']}: its licence is {', '.join(sorted(found))}"
 
