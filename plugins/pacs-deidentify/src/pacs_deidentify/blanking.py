@@ -1,11 +1,15 @@
 """Pixels of regions replaced by black, or by whatever is black in an image."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO
+from typing import IO
 
 from attrs import frozen
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from pacs_core.dataset import swap_words
+from pacs_deidentify.bit_blanking import BitLayout
 from pacs_deidentify.errors import CompressedPixelsError, DeidentificationError
 from pacs_deidentify.regions import Region
 
@@ -30,6 +34,8 @@ class NativeLayout:
     pair : int
         Pixels that share chroma and stand together: 2 in YBR_FULL_422, else 1. Then columns are
         pairs.
+    swaps : bool
+        Whether samples of a byte stand in words, big endian: the second one first (PS3.5 8.1.1).
     """
 
     rows: int
@@ -41,6 +47,7 @@ class NativeLayout:
     fill: bytes
     mask: bytes
     pair: int = 1
+    swaps: bool = False
 
     @property
     def length(self) -> int:
@@ -86,13 +93,25 @@ class NativeLayout:
         data[:] = (int.from_bytes(data, "little") & used).to_bytes(len(data), "little")
 
 
-def native_layout(dataset: Dataset, transfer_syntax_uid: str = "") -> NativeLayout:
+Layout = NativeLayout | BitLayout
+
+
+def native_layout(
+    dataset: Dataset, transfer_syntax_uid: str = "", *, words: bool = False
+) -> Layout:
     """Return the layout of an image.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    transfer_syntax_uid : str
+    words : bool
+        Whether Pixel Data is of words (OW).
 
     Raises
     ------
     DeidentificationError
-        It is compressed, or samples do not begin at bytes.
+        It is compressed, or samples begin neither at bytes nor at single bits.
     """
     if transfer_syntax_uid and UID(transfer_syntax_uid).is_encapsulated:
         raise CompressedPixelsError(
@@ -100,6 +119,16 @@ def native_layout(dataset: Dataset, transfer_syntax_uid: str = "") -> NativeLayo
         )
     allocated = int(dataset.BitsAllocated)
     photometric = str(dataset.get("PhotometricInterpretation", ""))
+    order = "little" if dataset.original_encoding[1] is not False else "big"
+    swaps = words and order == "big" and allocated <= 8
+    if allocated == 1 and int(dataset.get("SamplesPerPixel", 1)) == 1:
+        return BitLayout(
+            rows=int(dataset.Rows),
+            columns=int(dataset.Columns),
+            frames=int(dataset.get("NumberOfFrames", None) or 1),
+            black=_black(dataset, photometric)[0] & 1,
+            swaps=swaps,
+        )
     if allocated % 8 or photometric in {"YBR_PARTIAL_422", "YBR_PARTIAL_420"}:
         raise DeidentificationError(f"pixels of {allocated} bits, {photometric}, cannot be blanked")
     size, samples = allocated // 8, int(dataset.get("SamplesPerPixel", 1))
@@ -109,7 +138,6 @@ def native_layout(dataset: Dataset, transfer_syntax_uid: str = "") -> NativeLayo
     black = _black(dataset, photometric)
     if pair > 1:  # Y, Y, CB, CR (PS3.3 C.7.6.3.1.2)
         samples, black = 4, [black[0], *black]
-    order = "little" if dataset.original_encoding[1] is not False else "big"
     stored = int(dataset.BitsStored)
     high = int(dataset.get("HighBit", stored - 1))
     used = ((1 << stored) - 1) << max(high + 1 - stored, 0)
@@ -124,7 +152,44 @@ def native_layout(dataset: Dataset, transfer_syntax_uid: str = "") -> NativeLayo
         pair=pair,
         mask=(used & (1 << allocated) - 1).to_bytes(size, order),  # type: ignore[arg-type]
         fill=b"".join(value.to_bytes(size, order) for value in values),  # type: ignore[arg-type]
+        swaps=swaps,
     )
+
+
+def blank_planes(
+    content: IO[bytes], layout: Layout, regions: Sequence[Region], *, clears_unused: bool
+) -> Iterator[bytes]:
+    """Iterate over the planes of native pixels, of which regions are blanked.
+
+    Parameters
+    ----------
+    content : file
+        At the first of them.
+    layout : Layout
+    regions : sequence of Region
+    clears_unused : bool
+        Whether bits of samples that are not used are cleared, too.
+
+    Raises
+    ------
+    DeidentificationError
+        Its planes cannot be taken apart.
+    """
+    if layout.swaps and layout.planes > 1 and layout.plane_length % 2:
+        raise DeidentificationError("frames that begin within a big endian word cannot be blanked")
+    left = layout.length
+    for plane in range(layout.planes):
+        size = min(layout.plane_length, left)
+        padding = size % 2 if layout.swaps else 0  # the half of a word without a sample
+        data = bytearray(content.read(size + padding))
+        if layout.swaps:
+            data = bytearray(swap_words(bytes(data), 2))
+        data[size:] = bytes(padding)
+        layout.blank(data, plane, regions)
+        if clears_unused:
+            layout.clear(data)
+        yield bytes(swap_words(bytes(data), 2) if layout.swaps else data)
+        left -= size
 
 
 def used_length(dataset: Dataset) -> tuple[int, int]:
@@ -137,25 +202,20 @@ def used_length(dataset: Dataset) -> tuple[int, int]:
         frames = int(dataset.get("NumberOfFrames", None) or 1)
     except (AttributeError, TypeError, ValueError):
         return 0, 0
-    return -(-bits * frames // 8), bits // 8
+    return -(-bits * frames // 8), -(-bits // 8)
 
 
 def blank_pixels(
     dataset: Dataset, regions: Sequence[Region], *, clears_unused: bool = False
 ) -> None:
     """Blank regions of native Pixel Data (7FE0,0010) that a dataset holds."""
-    layout = native_layout(dataset)
-    content = bytes(dataset.PixelData)
-    if len(content) < layout.length:
+    words = dataset["PixelData"].VR == "OW"
+    layout = native_layout(dataset, words=words)
+    content = BytesIO(dataset.PixelData)
+    if len(dataset.PixelData) < layout.length:
         raise DeidentificationError("Pixel Data is shorter than its attributes say")
-    size, pieces = layout.plane_length, []
-    for plane in range(layout.planes):
-        data = bytearray(content[plane * size : (plane + 1) * size])
-        layout.blank(data, plane, regions)
-        if clears_unused:
-            layout.clear(data)
-        pieces.append(bytes(data))
-    dataset.PixelData = b"".join([*pieces, content[layout.length :]])
+    pieces = [*blank_planes(content, layout, regions, clears_unused=clears_unused)]
+    dataset.PixelData = b"".join([*pieces, content.read()])
 
 
 def _black(dataset: Dataset, photometric: str) -> list[int]:

@@ -26,7 +26,7 @@ from pacs_core.dataset import (
     guess_transfer_syntax,
     read_file_meta,
 )
-from pacs_deidentify.blanking import NativeLayout, native_layout, used_length
+from pacs_deidentify.blanking import Layout, native_layout, used_length
 from pacs_deidentify.deflation import Deflater, Writer, inflate
 from pacs_deidentify.deidentify import deidentify
 from pacs_deidentify.errors import DeidentificationError
@@ -118,7 +118,7 @@ def deidentify_file(
         layout = None
         if report.changes_pixels and read.pixels:
             made.set_original_encoding(*read.dataset.original_encoding)
-            layout = native_layout(made, read.meta.transfer_syntax_uid)
+            layout = native_layout(made, read.meta.transfer_syntax_uid, words=read.pixels[0].words)
         _write(read, made, report, layout, open_target(made))
         return report
 
@@ -246,7 +246,7 @@ def change_file(
 
 
 def _write(
-    read: ReadFile, made: Dataset, report: Report, layout: NativeLayout | None, target: Writer
+    read: ReadFile, made: Dataset, report: Report, layout: Layout | None, target: Writer
 ) -> None:
     uid = str(made.get("SOPClassUID", "")) or read.meta.sop_class_uid
     try:

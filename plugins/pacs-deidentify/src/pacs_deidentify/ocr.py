@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from pacs_deidentify.blanking import NativeLayout, native_layout
+from pacs_core.dataset import swap_words
+from pacs_deidentify.bit_blanking import BitLayout
+from pacs_deidentify.blanking import Layout, NativeLayout, native_layout
 from pacs_deidentify.errors import CompressedPixelsError, DeidentificationError
 from pacs_deidentify.files import ReadFile
 from pacs_deidentify.regions import Region
@@ -40,18 +42,36 @@ def find_text(read: ReadFile) -> list[Region] | None:
     if len(spans) != 1 or len(read.pixels) != 1:
         return None
     try:
-        layout = native_layout(read.dataset, read.meta.transfer_syntax_uid)
+        layout = native_layout(read.dataset, read.meta.transfer_syntax_uid, words=spans[0].words)
     except (DeidentificationError, AttributeError, TypeError, ValueError):
         return None
     if spans[0].end - spans[0].value < layout.length:
         return None  # which the caller refuses
     regions: dict[Region, None] = {}
     for number in range(layout.frames):
-        size = layout.length // layout.frames
-        read.content.seek(spans[0].value + number * size)
-        picture = draw(read.content.read(size), layout, read.dataset)
+        picture = _draw_frame(read, spans[0].value, layout, number)
         regions |= dict.fromkeys(_recognize(picture))
     return list(regions)
+
+
+def _draw_frame(read: ReadFile, start: int, layout: Layout, number: int) -> Picture:
+    pixels = layout.rows * layout.columns
+    if isinstance(layout, BitLayout):  # which begins and ends within bytes
+        first, last = number * pixels, (number + 1) * pixels
+        words = first // 16 * 2, -(-last // 16) * 2
+        read.content.seek(start + words[0])
+        data = read.content.read(words[1] - words[0])
+        bits = np.frombuffer(swap_words(data, 2 if layout.swaps else 1), np.uint8)
+        shown = np.unpackbits(bits, bitorder="little")[first - words[0] * 8 :][:pixels]
+        return (shown * 255).reshape(layout.rows, layout.columns)
+    size = layout.length // layout.frames
+    first = number * size
+    # Of samples that stand in words, big endian, a frame may be a byte more on either side.
+    before = first % 2 if layout.swaps else 0
+    read.content.seek(start + first - before)
+    data = read.content.read(size + before + ((size + before) % 2 if layout.swaps else 0))
+    frame = bytes(swap_words(data, 2 if layout.swaps else 1))[before : before + size]
+    return draw(frame, layout, read.dataset)
 
 
 def draw(frame: bytes, layout: NativeLayout, dataset: Dataset) -> Picture:

@@ -5,7 +5,7 @@ from typing import IO, Final
 from attrs import frozen
 
 from pacs_core.dataset import Encoding
-from pacs_deidentify.blanking import NativeLayout
+from pacs_deidentify.blanking import Layout, blank_planes
 from pacs_deidentify.codestreams import blank_comments
 from pacs_deidentify.deflation import Writer
 from pacs_deidentify.errors import DeidentificationError
@@ -26,12 +26,15 @@ class PixelSpan:
     ----------
     start, value, end : int
     encapsulated : bool
+    words : bool
+        Whether the value is one of words (OW).
     """
 
     start: int
     value: int
     end: int
     encapsulated: bool
+    words: bool = False
 
 
 def find_pixels(content: IO[bytes], encoding: Encoding) -> PixelSpan | None:
@@ -48,7 +51,8 @@ def find_pixels(content: IO[bytes], encoding: Encoding) -> PixelSpan | None:
     if length != _UNDEFINED:
         if value + length > size:
             raise DeidentificationError("it ends in the middle of its pixels")
-        return PixelSpan(start, value, value + length, False)
+        words = not wide or head[4:6] == b"OW"
+        return PixelSpan(start, value, value + length, False, words)
     position = value
     while True:  # items up to the delimiter (PS3.5 A.4); these are always little endian
         content.seek(position)
@@ -64,7 +68,7 @@ def find_pixels(content: IO[bytes], encoding: Encoding) -> PixelSpan | None:
 
 
 def copy_pixels(
-    content: IO[bytes], span: PixelSpan, layout: NativeLayout | None, report: Report, out: Writer,
+    content: IO[bytes], span: PixelSpan, layout: Layout | None, report: Report, out: Writer,
     used: tuple[int, int],
 ) -> None:  # fmt: skip
     """Copy an element of pixels.
@@ -74,7 +78,7 @@ def copy_pixels(
     content : file
     span : PixelSpan
         Where it is.
-    layout : NativeLayout or None
+    layout : Layout or None
         Of what is to be blanked; None if nothing is.
     report : Report
         What is to be blanked.
@@ -91,16 +95,13 @@ def copy_pixels(
     if layout:
         if layout.length > left:
             raise DeidentificationError("Pixel Data is shorter than its attributes say")
-        for plane in range(layout.planes):
-            samples = bytearray(content.read(layout.plane_length))
-            layout.blank(samples, plane, report.regions or ())
-            if report.clears_unused:
-                layout.clear(samples)
-            out.write(bytes(samples))
-        left -= layout.length
+        regions = report.regions or ()
+        for plane in blank_planes(content, layout, regions, clears_unused=report.clears_unused):
+            out.write(plane)
+            left -= len(plane)
     # What is less than a frame after the last one is no image; it may be anything.
     surplus = span.end - span.value - used[0]
-    surplus = surplus if 0 < surplus < used[1] else 0
+    surplus = min(surplus, left) if 0 < surplus < used[1] else 0
     left -= surplus
     _copy(content, left, out)
     out.write(bytes(surplus))
