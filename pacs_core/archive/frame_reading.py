@@ -88,6 +88,8 @@ class FrameLayout:
     transfer_syntax_uid : str
     tables : tuple
         Values of the Extended Offset Table and its Lengths, each None if there is none.
+    is_float : bool
+        See :class:`Frame`.
     """
 
     image: Image | None
@@ -96,6 +98,7 @@ class FrameLayout:
     start: int = 0
     transfer_syntax_uid: str = ""
     tables: tuple[Sequence[int] | None, Sequence[int] | None] = (None, None)
+    is_float: bool = False
 
     @property
     def weight(self) -> int:
@@ -139,7 +142,7 @@ class FrameLayout:
         if self.native is not None:
             data = self.native.take(number, await ranges.read(*self.range_of(number)))
             uid, form = EXPLICIT_VR_LITTLE_ENDIAN, self.native.image.format
-            return Frame(number, data, uid, form, image.low_bits)
+            return Frame(number, data, uid, form, image.low_bits, self.is_float)
         data = await self._read_encapsulated(number, ranges)
         return Frame(number, data, self.transfer_syntax_uid, image.format, image.low_bits)
 
@@ -243,7 +246,8 @@ async def _layout(header: InstanceHeader, ranges: DatasetRanges) -> FrameLayout:
     encoding = encoding_of(uid)
     if element.length is not None:
         native = NativeFrames(image, element.length, encoding.little_endian, element.vr)
-        return FrameLayout(image, native, None, start, uid)
+        is_float = element.tag != _PIXEL_DATA
+        return FrameLayout(image, native, None, start, uid, is_float=is_float)
     if not encoding.encapsulated:
         raise ImageError(
             f"Pixel Data is encapsulated, but its transfer syntax, {short_name_of(uid)}, is a "

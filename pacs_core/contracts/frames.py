@@ -69,6 +69,9 @@ class Frame:
     low_bits : int
         Bits below each sample in its container, as :attr:`FrameFormat.bits_stored` does not say:
         High Bit + 1 - Bits Stored. Not 0 in some old images only.
+    is_float : bool
+        Whether samples are IEEE 754 numbers, of Float or Double Float Pixel Data, and no integers
+        (PS3.3 C.7.6.24, C.7.6.25).
     """
 
     number: int
@@ -76,3 +79,4 @@ class Frame:
     transfer_syntax_uid: str
     format: FrameFormat
     low_bits: int = 0
+    is_float: bool = False

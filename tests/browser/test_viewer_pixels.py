@@ -16,6 +16,7 @@ from pydicom.uid import (
     JPEG2000Lossless,
     JPEGLSLossless,
     MRImageStorage,
+    ParametricMapStorage,
     RLELossless,
     SecondaryCaptureImageStorage,
     UltrasoundMultiFrameImageStorage,
@@ -252,6 +253,26 @@ def test_greys_are_those_of_the_standard(page, plain_site, make_image, name):
     found = actual_pixels(page)
     assert (np.ptp(found, axis=2) == 0).all()
     assert np.abs(found[..., 0] - expected).max() <= 0.501  # rounded
+
+
+@pytest.mark.parametrize("keyword", ["FloatPixelData", "DoubleFloatPixelData"])
+def test_floats_are_numbers(page, plain_site, make_image, keyword):
+    """Parametric maps (PS3.3 C.7.6.24, .25): their bits were shown as if they were integers."""
+    values = (FIELD - 0.25).astype("<f4" if keyword == "FloatPixelData" else "<f8")
+    values[0, 0] = np.nan
+    image = make_image(ParametricMapStorage, "MR", study=new_uid(), series=new_uid())
+    for each in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+        delattr(image, each)
+    del image.WindowCenter, image.WindowWidth
+    image.BitsAllocated = 8 * values.itemsize
+    setattr(image, keyword, values.tobytes())
+    store(plain_site, image)
+    open_viewer(page, plain_site, image.StudyInstanceUID)
+    found = actual_pixels(page)
+    expected = linear_exact(values, 0.25, 1.0)
+    expected[0, 0] = 0
+    assert np.abs(found[..., 0] - expected).max() <= 1
+    assert page.locator(".at-lower-right").first.text_content().endswith("C 0.25  W 1")
 
 
 SYNTAXES = [RLELossless, JPEGLSLossless, JPEG2000Lossless, ImplicitVRLittleEndian,

@@ -38,6 +38,9 @@ _LIMITS: Final = ReadLimits(bulk=1 << 20, value=1 << 20, total=32 << 20)
 _HEADER: Final = 8 * 1024
 """Bytes of memory that any header takes."""
 
+_DEEPEST: Final = 8
+"""Sequences within each other in which something may be that says how a picture looks."""
+
 _PIXELS: Final = 0x7FE00000
 _PATIENT: Final = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 _TECHNIQUE: Final = ("Modality", "StudyDate", "StudyDescription", "SeriesDescription")
@@ -224,11 +227,13 @@ def _encode(elements: ElementSet) -> bytes:
     return b"".join(encode_elements(kept, EXPLICIT_VR_LITTLE_ENDIAN))
 
 
-def _without_bulk(item: ElementSet) -> ElementSet:
+def _without_bulk(item: ElementSet, depth: int = 0) -> ElementSet:
     kept = {
-        tag: evolve(e, value=tuple(map(_without_bulk, e.items))) if e.items else e
+        tag: evolve(e, value=tuple(_without_bulk(each, depth + 1) for each in e.items))
+        if e.items
+        else e
         for tag, e in item.elements.items()
-        if not isinstance(e.value, BulkData)
+        if not isinstance(e.value, BulkData) and (depth < _DEEPEST or not e.items)
     }
     return ElementSet(kept, item.character_sets)
 

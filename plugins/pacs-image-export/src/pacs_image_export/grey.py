@@ -110,8 +110,8 @@ def render_derived(
     """
     chosen = _choose(attributes, window, is_signed=is_difference or float(values.min()) < 0)
     if chosen is None and not is_difference:
-        low = float(values.min())
-        chosen = window_between(low, max(float(values.max()), low + 1)).apply
+        low, high = float(values.min()), float(values.max())
+        chosen = window_between(low, high if high > low else low + 1).apply
     elif chosen is None:
         largest = float(np.abs(values).max()) or 1.0
         chosen = window_between(-largest, largest).apply

@@ -11,6 +11,7 @@ from pacs_core.api.conversion import StoredFrame
 from pacs_core.contracts import Frame, RenderingOptions, SourceRegion
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, Attributes, parse_attributes
 from pacs_image_export.errors import RenderError
+from pacs_image_export.floats import float_values
 from pacs_image_export.graphics import Placement, draw
 from pacs_image_export.render import RenderOptions, render
 from pacs_image_export.samples import cells_of
@@ -39,7 +40,9 @@ def make_picture(header: bytes, frames: Sequence[Frame], options: RenderingOptio
     images = []
     window = Window(*options.window) if options.window else ""
     shown = RenderOptions(window, options.overlays, options.shutters, options.shutter_grey)
-    for stored, derived in _pictures([_store(f, attributes, header) for f in frames], options):
+    stored_frames = [_store(each, attributes, header) for each in frames]
+    are_floats = any(each.is_float for each in frames)
+    for stored, derived in _pictures(stored_frames, options, are_floats=are_floats):
         picture = render(stored, shown, derived)
         image = Image.fromarray(np.ascontiguousarray(picture.pixels))
         image, placement = _fit(image, options)
@@ -53,9 +56,14 @@ def _store(frame: Frame, attributes: Attributes, header: bytes) -> StoredFrame:
 
 
 def _pictures(
-    frames: Sequence[StoredFrame], options: RenderingOptions
+    frames: Sequence[StoredFrame], options: RenderingOptions, *, are_floats: bool
 ) -> Iterator[tuple[StoredFrame, Derived | None]]:
     """Iterate over what is shown: frames, or the first ones of subtractions and differences."""
+    if are_floats:
+        if options.subtractions:
+            raise RenderError("masks are not subtracted from floating point pixels")
+        yield from ((frame, float_values(frame)) for frame in frames)
+        return
     if not options.subtractions:
         yield from ((frame, None) for frame in frames)
         return
@@ -66,8 +74,14 @@ def _pictures(
 
 
 def _align(frame: Frame) -> Frame:
-    """Return a frame as the renderer has it: by pixel, samples in the lowest bits."""
+    """Return a frame as the renderer has it: by pixel, with all chroma, in the lowest bits."""
     form = frame.format
+    if form.photometric_interpretation == "YBR_FULL_422" and len(frame.data) < form.size:
+        # Two pixels are Y1, Y2, Cb, Cr (PS3.3 C.7.6.3.1.2).
+        pairs = np.frombuffer(frame.data, "u1")
+        data = pairs[: pairs.size // 4 * 4].reshape(-1, 4)[:, [0, 2, 3, 1, 2, 3]].tobytes()
+        form = evolve(form, photometric_interpretation="YBR_FULL", planar_configuration=0)
+        frame = evolve(frame, data=data, format=form)
     if form.planar_configuration == 1 and form.samples_per_pixel == 3:
         planes = np.frombuffer(frame.data, f"V{form.bits_allocated // 8}")
         planes = planes[: 3 * form.rows * form.columns].reshape(3, form.rows, form.columns)

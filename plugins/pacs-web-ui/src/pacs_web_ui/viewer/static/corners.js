@@ -4,7 +4,10 @@ import { directionsOf, opposite } from "./geometry.js";
 import { number, text } from "./dicom.js";
 import { t } from "./texts.js";
 
-const plain = (value) => (Number.isInteger(value) ? String(value) : value.toFixed(1));
+const plain = (value) => {
+  if (Number.isInteger(value)) return String(value);
+  return Math.abs(value) < 10 ? String(Number(value.toPrecision(3))) : value.toFixed(1);
+};
 
 function series(frame) {
   const title = text(frame.instance, "SeriesDescription");

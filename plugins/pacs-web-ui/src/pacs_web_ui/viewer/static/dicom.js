@@ -29,7 +29,10 @@ const TAGS = {
   FrameVOILUTSequence: "00289132", Units: "00541001", OverlayRows: "60000010",
   OverlayColumns: "60000011", NumberOfFramesInOverlay: "60000015", OverlayOrigin: "60000050",
   ImageFrameOrigin: "60000051", OverlayData: "60003000", SharedFunctionalGroupsSequence: "52009229",
-  PerFrameFunctionalGroupsSequence: "52009230",
+  PerFrameFunctionalGroupsSequence: "52009230", FloatPixelPaddingValue: "00280122",
+  DoubleFloatPixelPaddingValue: "00280123", FloatPixelPaddingRangeLimit: "00280124",
+  DoubleFloatPixelPaddingRangeLimit: "00280125", FloatPixelData: "7FE00008",
+  DoubleFloatPixelData: "7FE00009",
 };
 
 // Functional group macros, by the attributes in them (PS3.3 C.7.6.16.2).
@@ -49,6 +52,9 @@ export function values(set, keyword) {
   const found = set?.[TAGS[keyword]]?.Value;
   return Array.isArray(found) ? found : [];
 }
+
+/** Whether an element is there, be it empty. */
+export const has = (set, keyword) => TAGS[keyword] in set;
 
 /** The items of a sequence. */
 export const items = (set, keyword) =>

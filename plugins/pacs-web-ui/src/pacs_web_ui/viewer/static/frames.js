@@ -1,6 +1,6 @@
 // Frames of a stack: what the metadata of its instances say of each, and their order.
 
-import { holderOf, items, number, numbers, text, texts } from "./dicom.js";
+import { has, holderOf, items, number, numbers, text, texts } from "./dicom.js";
 import { t } from "./texts.js";
 
 const COLOURS = new Set(["RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT",
@@ -38,13 +38,18 @@ export class Frame {
 
   text(keyword) { return text(this.holder(keyword), keyword); }
 
+  /** How floating point pixels begin their attributes (PS3.3 C.7.6.24, .25); empty for integers. */
+  get floats() {
+    return ["Float", "DoubleFloat"].find((kind) => has(this.instance, `${kind}PixelData`)) ?? "";
+  }
+
   get format() {
     const allocated = number(this.instance, "BitsAllocated", 0);
     const stored = number(this.instance, "BitsStored", allocated);
     return {
       rows: this.rows, columns: this.columns, allocated, stored,
       high: number(this.instance, "HighBit", stored - 1),
-      signed: number(this.instance, "PixelRepresentation", 0) === 1,
+      signed: number(this.instance, "PixelRepresentation", 0) === 1, floats: this.floats !== "",
     };
   }
 
@@ -91,11 +96,11 @@ export class Frame {
 
   /** Values that mean "nothing was imaged here" (PS3.3 C.7.5.1.1.2), as [lowest, highest], or null. */
   get padding() {
-    const value = number(this.instance, "PixelPaddingValue");
+    const value = number(this.instance, `${this.floats}PixelPaddingValue`);
     if (Number.isNaN(value)) return null;
-    const limit = number(this.instance, "PixelPaddingRangeLimit", value);
-    const { stored, signed } = this.format;
-    const wrap = (v) => (signed && v >= 2 ** (stored - 1) ? v - 2 ** stored : v);
+    const limit = number(this.instance, `${this.floats}PixelPaddingRangeLimit`, value);
+    const { stored, signed, floats } = this.format;
+    const wrap = (v) => (signed && !floats && v >= 2 ** (stored - 1) ? v - 2 ** stored : v);
     return [wrap(value), wrap(limit)].sort((a, b) => a - b);
   }
 

@@ -9,6 +9,12 @@ const round = (value, digits = 1) => value.toLocaleString(document.documentEleme
   minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false,
 });
 
+/** A value of pixels; small ones, as of floats, are all in what follows the point. */
+const amount = (value, digits = 1) =>
+  Math.abs(value) >= 10 || Number.isInteger(value)
+    ? round(value, digits)
+    : value.toLocaleString(document.documentElement.lang, { maximumSignificantDigits: 3 });
+
 const sized = (value, unit) => `${round(value)} ${unit}`;
 
 function length({ points: [a, b] }, frame) {
@@ -58,8 +64,8 @@ function area(isEllipse) {
     if (!found.count) return lines;
     const units = frame.unit && ` ${frame.unit}`;
     return [
-      `${t("Mean")} ${round(found.mean)}${units}, ${t("SD")} ${round(found.deviation)}`,
-      `${t("Min")} ${round(found.low, 0)}, ${t("Max")} ${round(found.high, 0)}`,
+      `${t("Mean")} ${amount(found.mean)}${units}, ${t("SD")} ${amount(found.deviation)}`,
+      `${t("Min")} ${amount(found.low, 0)}, ${t("Max")} ${amount(found.high, 0)}`,
       ...lines,
     ];
   };

@@ -9,21 +9,22 @@ const OPAQUE = 0xff000000;
 export const GREYS = Uint32Array.from({ length: 256 }, (_, level) => OPAQUE | level << 16 | level << 8 | level);
 
 /** Return the stored values of a native little endian frame (PS3.5 §8.1.1). */
-export function storedValues(buffer, { rows, columns, allocated, stored, high, signed }) {
+export function storedValues(buffer, { rows, columns, allocated, stored, high, signed, floats }) {
   const count = rows * columns;
   if (allocated === 1) {
     const packed = new Uint8Array(buffer);
     if (packed.length * 8 < count) throw new Error(`${packed.length} B`);
     return Uint8Array.from({ length: count }, (_, index) => packed[index >> 3] >> (index & 7) & 1);
   }
-  const kinds = signed
-    ? { 8: Int8Array, 16: Int16Array, 32: Int32Array }
+  const kinds = floats
+    ? { 32: Float32Array, 64: Float64Array }
+    : signed ? { 8: Int8Array, 16: Int16Array, 32: Int32Array }
     : { 8: Uint8Array, 16: Uint16Array, 32: Uint32Array };
   const Kind = kinds[allocated];
   if (!Kind) throw new Error(`Bits Allocated ${allocated}`);
   if (buffer.byteLength < count * Kind.BYTES_PER_ELEMENT) throw new Error(`${buffer.byteLength} B`);
   const cells = new Kind(buffer, 0, count);
-  if (stored === allocated) return cells;
+  if (floats || stored === allocated) return cells;
   // Bits beyond those stored are no part of a sample: overlays may be there. The shift to the
   // right repeats the sign where there is one.
   const left = 31 - high, right = 32 - stored;
@@ -79,6 +80,7 @@ export class GreyPicture {
     const padding = this.frame.padding;
     let low = Infinity, high = -Infinity;
     for (const value of this.stored) {
+      if (!Number.isFinite(value)) continue; // of floats
       if (padding && value >= padding[0] && value <= padding[1]) continue;
       if (value < low) low = value;
       if (value > high) high = value;

@@ -125,7 +125,7 @@ export class Viewport {
     if (!this.picture?.valueAt) return;
     const { low, high } = this.picture.range;
     // A power of two, so that whole numbers stay whole.
-    const step = 2 ** Math.max(-8, Math.round(Math.log2(Math.max(high - low, 1e-9) / 1024)));
+    const step = 2 ** Math.max(-24, Math.round(Math.log2(Math.max(high - low, 1e-9) / 1024)));
     const { centre, width, shape } = this.shownWindow ?? this.picture.spanningWindow;
     const least = shape === "LINEAR" ? 1 : step;
     this.setWindow({ name: "", centre: centre + down * step, width: Math.max(least, width + right * step), shape });
