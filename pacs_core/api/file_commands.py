@@ -2,13 +2,17 @@
 
 A distribution offers such commands by entry points of the group ``pacs_core.commands``: the name
 is what is typed, the object a function whose annotated signature and docstring are the command
-line, as Cyclopts reads them.
+line; or a :class:`CommandGroup` of such. Annotated with :class:`Option`, a command begins without
+Cyclopts, as long as its line is plain: all parameters are positional-only or keyword-only, and of
+type str, Path, int, float, bool, Literal, Enum, a list of such, an option, or a class that
+:class:`OptionGroup` has marked. What else is there, ``cyclopts.Parameter`` too, Cyclopts reads.
 """
 
 from pacs_core.cli.drafts import Draft
 from pacs_core.cli.errors import NOT_LOSSLESS, NOTHING, CommandError, UsageError
 from pacs_core.cli.file_workers import map_files
 from pacs_core.cli.folders import walk
+from pacs_core.cli.option import CommandGroup, Option, OptionGroup
 from pacs_core.cli.options import (
     CLIENT,
     ClientOptions,
@@ -27,10 +31,13 @@ __all__ = [
     "NOT_LOSSLESS",
     "ClientOptions",
     "CommandError",
+    "CommandGroup",
     "ConfigOption",
     "Draft",
     "JobsOption",
     "JsonOption",
+    "Option",
+    "OptionGroup",
     "UsageError",
     "complain",
     "dump_json",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cyclopts import App
 
+from pacs_core.cli.cyclopts_commands import to_cyclopts
 from pacs_core.cli.errors import CommandError
 from pacs_core.cli.output import complain
 from pacs_core.cli.remembered_commands import config_option
@@ -93,7 +94,7 @@ def _command(
 ) -> App:
     command = App(name=name, help=descriptor.help)
     if chosen:
-        command.default(_load(record, descriptor))
+        command.default(to_cyclopts(_load(record, descriptor)))
     return command
 
 

@@ -4,14 +4,17 @@ Such a command needs no node, no configuration and no other plugin, and is there
 but its own module is imported. A command that needs the node comes from ``pacs_cli_commands``.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final
-
-from cyclopts import App
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from pacs_core.cli.errors import CommandError
+from pacs_core.cli.option import import_target
 from pacs_core.cli.output import complain
 from pacs_core.entry_points import EntryPoint, find_entry_points
+
+if TYPE_CHECKING:
+    from cyclopts import App
 
 # Theory of operation
 #
@@ -44,7 +47,7 @@ def _all() -> list[EntryPoint]:
     return [found[name] for name in sorted(found)]
 
 
-def add_file_command(app: App, command: EntryPoint) -> None:
+def add_file_command(app: "App", command: EntryPoint) -> None:
     """Add the one command that is to be run.
 
     Raises
@@ -52,10 +55,14 @@ def add_file_command(app: App, command: EntryPoint) -> None:
     CommandError
         It cannot be imported.
     """
-    app.command(_load(command), name=command.name)
+    from pacs_core.cli.cyclopts_commands import to_cyclopts
+
+    with _blaming(command):
+        made = to_cyclopts(command.load(), command.name)
+    app.command(made, name=command.name)
 
 
-def list_file_commands(app: App, taken: Iterable[str]) -> bool:
+def list_file_commands(app: "App", taken: Iterable[str]) -> bool:
     """Add all commands for files, but those whose names are taken; for the help.
 
     Returns whether all could be added; what could not has been said.
@@ -68,7 +75,7 @@ def list_file_commands(app: App, taken: Iterable[str]) -> bool:
             )
             continue
         try:
-            app.command(_load(command), name=command.name)
+            add_file_command(app, command)
         except CommandError as error:
             complaints.append(str(error))
     for each in complaints:
@@ -76,15 +83,38 @@ def list_file_commands(app: App, taken: Iterable[str]) -> bool:
     return not complaints
 
 
-def _load(command: EntryPoint) -> Callable[..., Any]:
+def load_file_command(command: EntryPoint, target: str = "") -> Any:
+    """Import a command.
+
+    Parameters
+    ----------
+    command : EntryPoint
+    target : str, optional
+        ``module:function`` of a command of the group that it is.
+
+    Returns
+    -------
+    callable, CommandGroup or cyclopts.App
+
+    Raises
+    ------
+    CommandError
+        It cannot be imported.
+    """
+    with _blaming(command):
+        return import_target(target) if target else command.load()
+
+
+@contextmanager
+def _blaming(command: EntryPoint) -> Iterator[None]:
+    """Say whose command it is that cannot be imported."""
     try:
-        found: Callable[..., Any] = command.load()
+        yield
     except Exception as error:
         raise CommandError(
             f"{_source(command)}: the command {command.name!r} cannot be loaded: "
             f"{type(error).__name__}: {error}"
         ) from error
-    return found
 
 
 def _source(command: EntryPoint) -> str:

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What is made while modules are imported stays: to look for garbage among it as often as the
     # interpreter does by itself takes a tenth of a start.
     gc.set_threshold(_YOUNG_OBJECTS)
-    from pacs_core.cli.application import run
+    from pacs_core.cli.command_lines import run
 
     return run(list(arguments))
 

@@ -5,59 +5,57 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import frozen
-from cyclopts import Parameter
 
 from pacs_core.cli.errors import UsageError
+from pacs_core.cli.option import Option, OptionGroup
 from pacs_core.logs.level_names import LogLevel
 
 ConfigOption = Annotated[
     Path | None,
-    Parameter(help="Config file; else $PACS_CONFIG, else pacs.toml if there is one."),
+    Option(help="Config file; else $PACS_CONFIG, else pacs.toml if there is one."),
 ]
 LogLevelOption = Annotated[
-    LogLevel | None, Parameter(help="What to log to standard error; debug shows tracebacks.")
+    LogLevel | None, Option(help="What to log to standard error; debug shows tracebacks.")
 ]
-DataOption = Annotated[Path | None, Parameter(help="Data directory, instead of the configured.")]
+DataOption = Annotated[Path | None, Option(help="Data directory, instead of the configured.")]
 
-VerboseOption = Annotated[
-    bool, Parameter(name=["--verbose", "-v"], negative=(), help="Name the files that are skipped.")
-]
+VerboseOption = Annotated[bool, Option("--verbose", "-v", help="Name the files that are skipped.")]
 
 
 def _check_jobs(_: object, jobs: int) -> None:
-    # The validators of cyclopts take longer to import than a short command does to run.
+    # The validators of Cyclopts take longer to import than a short command does to run.
     if jobs < 0:
         raise ValueError("Must be >= 0.")
 
 
 JobsOption = Annotated[
     int,
-    Parameter(
+    Option(
         validator=_check_jobs,
         help="Processes for many files; 0 for one for each processor.",
     ),
 ]
 
-JsonOption = Annotated[bool, Parameter(name="--json", negative=())]
+JsonOption = Annotated[bool, Option("--json")]
 
 
-@Parameter(name="*", group="Common options")
+@OptionGroup("Common options")
 @frozen(kw_only=True)
 class ClientOptions:
     """Options of commands that talk to a peer."""
 
     config: ConfigOption = None
     ae_title: Annotated[
-        str | None, Parameter(help="Our AE title; else that of the configured node.")
+        str | None, Option(help="Our AE title; else that of the configured node.")
     ] = None
     timeout: Annotated[
         float | None,
-        Parameter(help="Seconds to wait for a connection, and for each answer of the peer."),
+        Option(help="Seconds to wait for a connection, and for each answer of the peer."),
     ] = None
     log_level: LogLevelOption = None
 
 
-@Parameter(name="*", group="Common options")
+@OptionGroup("Common options")
 @frozen(kw_only=True)
 class LocalOptions:
     """Options of commands that work on the archive of this machine."""
@@ -72,9 +70,9 @@ LOCAL = LocalOptions()
 
 Keys = Annotated[
     list[str] | None,
-    Parameter(
-        name=["--key", "-k"],
-        negative=(),
+    Option(
+        "--key",
+        "-k",
         help="KEYWORD=VALUE to match, KEYWORD alone to return; SEQUENCE.KEYWORD within sequences.",
     ),
 ]

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from cyclopts import App
 
-from pacs_core.cli.application import GROUPS, KERNEL_COMMANDS, build_app
+from pacs_core.cli.application import build_app
 from pacs_core.cli.contributed import add_contributed
 from pacs_core.cli.file_commands import list_file_commands
+from pacs_core.cli.kernel_commands import GROUPS, KERNEL_COMMANDS
 
 
 def build_whole_app() -> App:

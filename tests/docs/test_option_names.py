@@ -18,6 +18,7 @@ from pydicom.data import get_testdata_file
 
 from pacs_core.cli import contributed
 from pacs_core.cli.application import build_app
+from pacs_core.cli.cyclopts_commands import to_cyclopts
 from pacs_core.cli.file_commands import list_file_commands
 from pacs_core.cli.option_names import OPTION_NAMES, WITHOUT_SHORT
 
@@ -68,7 +69,7 @@ def options():
     for _, descriptor in contributed._descriptors([])[0]:
         group, _, name = descriptor.name.rpartition(" ")
         app = App(name="pacs")
-        app.command(descriptor.load(), name=name)
+        app.command(to_cyclopts(descriptor.load()), name=name)
         found += walk(app, group)
     return found
 

@@ -3,6 +3,7 @@
 from cyclopts import App
 
 from pacs_core.app import assemble
+from pacs_core.cli.cyclopts_commands import lazy_path
 from pacs_core.cli.errors import report
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, JsonOption, LogLevelOption
@@ -14,12 +15,14 @@ _HEADER = ("NAME", "VERSION", "DISTRIBUTION", "STATE", "PROVIDES", "HOOKS", "REA
 
 app = App(name="plugins", help="List, examine or begin plugins.", version_flags=[])
 app.command(
-    "pacs_core.cli.commands.doctor:doctor",
+    lazy_path("pacs_core.cli.commands.doctor:doctor"),
     name="doctor",
     help="Say what is wrong with plugins, and what to do.",
 )
 app.command(
-    "pacs_core.cli.commands.new_plugin:new", name="new", help="Begin a plugin from the template."
+    lazy_path("pacs_core.cli.commands.new_plugin:new"),
+    name="new",
+    help="Begin a plugin from the template.",
 )
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Final
 
 from attrs import asdict
-from cyclopts import Parameter
 
 from pacs_core.api.file_commands import (
     NOTHING,
@@ -19,13 +18,14 @@ from pacs_core.api.file_commands import (
     ConfigOption,
     JobsOption,
     JsonOption,
+    Option,
     UsageError,
     complain,
     progress,
     say,
     walk,
 )
-from pacs_deidentify.options import Option
+from pacs_deidentify.options import Option as ProfileOption
 
 # The rest is imported when it is known that there is something to do: pydicom takes its time.
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def deidentify(
     /,
     *,
     profile: str = "",
-    option: Annotated[list[Option] | None, Parameter(negative=())] = None,
+    option: Annotated[list[ProfileOption] | None, Option()] = None,
     key_file: Path | None = None,
     report: Path | None = None,
-    keep_leaking: Annotated[bool, Parameter(negative=())] = False,
+    keep_leaking: Annotated[bool, Option()] = False,
     vault: Path | None = None,
-    ocr: Annotated[bool, Parameter(negative=())] = False,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    ocr: Annotated[bool, Option()] = False,
+    overwrite: Annotated[bool, Option()] = False,
     jobs: JobsOption = 0,
     json: JsonOption = False,
     config: ConfigOption = None,

@@ -5,13 +5,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from pacs_core.api.file_commands import (
     NOTHING,
     ConfigOption,
     Draft,
     JobsOption,
+    Option,
     UsageError,
     complain,
     map_files,
@@ -32,7 +31,7 @@ def reidentify(
     *,
     vault: Path,
     key_file: Path | None = None,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    overwrite: Annotated[bool, Option()] = False,
     jobs: JobsOption = 0,
     config: ConfigOption = None,
 ) -> int:

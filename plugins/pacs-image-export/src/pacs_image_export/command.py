@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
-from pacs_core.api.file_commands import CommandError, UsageError, complain
+from pacs_core.api.file_commands import CommandError, Option, UsageError, complain
 from pacs_image_export.wanted import Format, Wanted
 
 _SUFFIXES: dict[str, Format] = {
@@ -24,12 +22,12 @@ def extract(
     *,
     frame: int = 1,
     format: Format | None = None,  # noqa: A002 the name of the option
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: Annotated[Path | None, Option("--output", "-o")] = None,
     window: str = "",
-    overlays: Annotated[bool, Parameter(negative=())] = False,
-    rescale: Annotated[bool, Parameter(negative=())] = False,
+    overlays: Annotated[bool, Option()] = False,
+    rescale: Annotated[bool, Option()] = False,
     quality: int = 90,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    overwrite: Annotated[bool, Option()] = False,
     config: Path | None = None,
 ) -> int:
     """Write a frame of a DICOM image as a PNG, JPEG or TIFF file, as it is shown; or its values.

@@ -6,10 +6,9 @@ from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from cyclopts import Parameter
 from pacs_tools.api import DicomFile, change_files, exit_code, parse_path, write_whole
 
-from pacs_core.api.file_commands import JobsOption, UsageError, complain, say
+from pacs_core.api.file_commands import JobsOption, Option, UsageError, complain, say
 from pacs_core.dataset import UnknownAttribute, tag_of
 from pacs_signatures.profile import PURPOSE_MEANINGS, PURPOSES, Profile, title_of
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from pacs_signatures.signing import Signer, Timestamping
 
 Mac = Literal["sha256", "sha384", "sha512"]
-Flag = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Option()]
 _SEQUENCE: Final = ".DigitalSignaturesSequence"
 
 
@@ -33,12 +32,12 @@ def sign(
     profile: Profile = Profile.BASE,
     mac: Mac = "sha256",
     purpose: int | None = None,
-    tag: Annotated[list[str] | None, Parameter(negative=())] = None,
+    tag: Annotated[list[str] | None, Option()] = None,
     item: str | None = None,
     timestamp_url: str | None = None,
     timestamp_ca: Path | None = None,
     password_file: Path | None = None,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: Annotated[Path | None, Option("--output", "-o")] = None,
     in_place: Flag = False,
     overwrite: Flag = False,
     jobs: JobsOption = 0,

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from cyclopts import Parameter
 from pacs_tools.api import DicomFile, explain, open_dicom
 
 from pacs_core.api.file_commands import (
@@ -12,6 +11,7 @@ from pacs_core.api.file_commands import (
     CommandError,
     JobsOption,
     JsonOption,
+    Option,
     UsageError,
     complain,
     dump_json,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pacs_signatures.model import DigitalSignature
     from pacs_signatures.verifying import Policy, Verification
 
-Flag = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Option()]
 _NAMED: Final = 5
 
 
@@ -38,10 +38,10 @@ def verify(
     any_signer: Flag = False,
     intermediates: Path | None = None,
     timestamp_ca: Path | None = None,
-    crl: Annotated[list[Path] | None, Parameter(name=["--crl", "--ocsp"], negative=())] = None,
+    crl: Annotated[list[Path] | None, Option("--crl", "--ocsp")] = None,
     require: Profile | None = None,
     require_timestamp: Flag = False,
-    list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
+    list_: Annotated[bool, Option("--list")] = False,
     json: JsonOption = False,
     jobs: JobsOption = 0,
 ) -> int:

@@ -2,12 +2,11 @@
 
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
-
 from pacs_core.api.file_commands import (
     CLIENT,
     ClientOptions,
     JsonOption,
+    Option,
     UsageError,
     dump_json,
     print_table,
@@ -21,7 +20,7 @@ def bench(
     *,
     operation: Literal["store", "echo"] = "store",
     associations: int = 4,
-    count: Annotated[int, Parameter(name=["--count", "-n"])] = 200,
+    count: Annotated[int, Option("--count", "-n")] = 200,
     size: int = 512,
     json: JsonOption = False,
     options: ClientOptions = CLIENT,

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from attrs import frozen
-from cyclopts import Parameter
 
-from pacs_core.api.file_commands import CommandError, JsonOption, complain, dump_json
+from pacs_core.api.file_commands import CommandError, JsonOption, Option, complain, dump_json
 from pacs_core.dataset import (
     BULK_VRS,
     BulkData,
@@ -53,8 +52,8 @@ def diff(
     second: Path,
     /,
     *,
-    ignore: Annotated[list[str] | None, Parameter(name=["--ignore", "-i"], negative=())] = None,
-    bytes_of_values: Annotated[bool, Parameter(name="--bytes", negative=())] = False,
+    ignore: Annotated[list[str] | None, Option("--ignore", "-i")] = None,
+    bytes_of_values: Annotated[bool, Option("--bytes")] = False,
     json: JsonOption = False,
 ) -> int:
     """Name what two DICOM files differ in.

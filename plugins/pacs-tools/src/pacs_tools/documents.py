@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from attrs import frozen
-from cyclopts import Parameter
 
-from pacs_core.api.file_commands import CommandError, say
+from pacs_core.api.file_commands import CommandError, OptionGroup, say
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLEMENTATION_VERSION_NAME,
@@ -90,7 +89,7 @@ STL: Final = Kind(
 )
 
 
-@Parameter(name="*")
+@OptionGroup()
 @frozen(kw_only=True)
 class DocumentOptions(InstanceOptions):
     """What the instance is to have besides the document.

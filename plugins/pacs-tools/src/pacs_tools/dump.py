@@ -6,9 +6,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final
 
-from cyclopts import Parameter
-
-from pacs_core.api.file_commands import JobsOption, UsageError, complain, escape, map_files, walk
+from pacs_core.api.file_commands import (
+    JobsOption,
+    Option,
+    UsageError,
+    complain,
+    escape,
+    map_files,
+    walk,
+)
 from pacs_core.dataset import ElementPath, ElementSet, NotPart10, keyword_of, tag_of, vm_of
 from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.multiplicity import allows
@@ -37,14 +43,14 @@ _SHORT: Final = 128
 
 
 def dump(
-    paths: Annotated[list[Path], Parameter(negative=())],
+    paths: Annotated[list[Path], Option()],
     /,
     *,
     search: str = "",
-    tag: Annotated[list[str] | None, Parameter(negative=())] = None,
+    tag: Annotated[list[str] | None, Option()] = None,
     depth: int = 100,
-    full: Annotated[bool, Parameter(negative=())] = False,
-    offsets: Annotated[bool, Parameter(negative=())] = False,
+    full: Annotated[bool, Option()] = False,
+    offsets: Annotated[bool, Option()] = False,
     jobs: JobsOption = 0,
 ) -> int:
     """Print the elements of DICOM files.

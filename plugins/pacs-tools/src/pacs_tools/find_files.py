@@ -3,9 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from cyclopts import Parameter
-
-from pacs_core.api.file_commands import NOTHING, JobsOption, UsageError, complain, map_files, walk
+from pacs_core.api.file_commands import (
+    NOTHING,
+    JobsOption,
+    Option,
+    UsageError,
+    complain,
+    map_files,
+    walk,
+)
 from pacs_core.dataset import Attributes, MalformedDataset, NotPart10, scan_file
 from pacs_tools.files import explain
 
@@ -16,10 +22,8 @@ def find_files(
     paths: list[Path],
     /,
     *,
-    key: Annotated[list[str] | None, Parameter(name=["--key", "-k"], negative=())] = None,
-    format_: Annotated[Literal["paths", "table", "json", "csv"], Parameter(name="--format")] = (
-        "paths"
-    ),
+    key: Annotated[list[str] | None, Option("--key", "-k")] = None,
+    format_: Annotated[Literal["paths", "table", "json", "csv"], Option("--format")] = "paths",
     jobs: JobsOption = 0,
 ) -> int:
     """Print the DICOM files that match keys, as a C-FIND does (PS3.4 C.2.2.2).

@@ -7,9 +7,8 @@ from typing import Annotated, Final
 from uuid import uuid4
 
 from attrs import evolve, frozen
-from cyclopts import Parameter
 
-from pacs_core.api.file_commands import CommandError, say
+from pacs_core.api.file_commands import CommandError, Option, OptionGroup, say
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     DataElement,
@@ -38,10 +37,10 @@ _FROM_PATIENT: Final = (
 )  # fmt: skip
 """What an instance has in common with the others of its study (PS3.3 C.7.1.1, C.7.2.1)."""
 
-Flag = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Option()]
 
 
-@Parameter(name="*")
+@OptionGroup()
 @frozen(kw_only=True)
 class InstanceOptions:
     """What an instance is to have besides what it is made of.
@@ -57,7 +56,7 @@ class InstanceOptions:
     """
 
     like: Path | None = None
-    set_: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative=())] = None
+    set_: Annotated[list[str] | None, Option("--set", "-s")] = None
     overwrite: Flag = False
 
 

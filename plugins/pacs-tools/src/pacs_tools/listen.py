@@ -4,23 +4,19 @@ import signal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
-
-from pacs_core.api.file_commands import CommandError, JsonOption, UsageError, dump_json, say
+from pacs_core.api.file_commands import CommandError, JsonOption, Option, UsageError, dump_json, say
 
 Layout = Literal["series", "study", "flat"]
 
 
 def listen(
     *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    output: Annotated[Path, Option("--output", "-o")],
     port: int = 11112,
     host: str = "127.0.0.1",
     ae_title: str = "PACS",
-    only_called: Annotated[bool, Parameter(negative=())] = False,
-    transfer_syntax: Annotated[
-        list[str] | None, Parameter(name=["--transfer-syntax", "-t"], negative=())
-    ] = None,
+    only_called: Annotated[bool, Option()] = False,
+    transfer_syntax: Annotated[list[str] | None, Option("--transfer-syntax", "-t")] = None,
     layout: Layout = "series",
     json: JsonOption = False,
 ) -> int:

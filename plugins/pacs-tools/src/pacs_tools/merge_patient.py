@@ -6,9 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
-from cyclopts import Parameter
-
-from pacs_core.api.file_commands import CommandError, JobsOption, UsageError, say, walk
+from pacs_core.api.file_commands import CommandError, JobsOption, Option, UsageError, say, walk
 from pacs_core.dataset import (
     DatasetEditor,
     MalformedDataset,
@@ -28,7 +26,7 @@ _OPTIONAL: Final = ("IssuerOfPatientID", "TypeOfPatientID", "PatientBirthTime")
 _BLOCK: Final = 1 << 20
 _SYSTEM: Final = "pacs merge-patient"
 
-Flag = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Option()]
 Values = dict[int, tuple[str, ...] | None]
 
 
@@ -36,10 +34,10 @@ def merge_patient(
     paths: list[Path],
     /,
     *,
-    from_: Annotated[str, Parameter(name="--from")],
+    from_: Annotated[str, Option("--from")],
     into: str,
     like: Path | None = None,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: Annotated[Path | None, Option("--output", "-o")] = None,
     in_place: Flag = False,
     overwrite: Flag = False,
     jobs: JobsOption = 0,

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Annotated, Final, TextIO
 
 from attrs import define, evolve, frozen
-from cyclopts import Parameter
 
 from pacs_core.api.file_commands import (
     NOT_LOSSLESS,
     CommandError,
     Draft,
     JobsOption,
+    Option,
+    OptionGroup,
     UsageError,
     complain,
     map_files,
@@ -54,10 +55,10 @@ _TOGETHER: Final = 256
 
 Writer = Callable[[ElementSet, ModelOptions | None], Iterator[str]]
 Reader = Callable[[bytes, "_BulkFolder"], ElementSet]
-FlagOption = Annotated[bool, Parameter(negative=())]
+FlagOption = Annotated[bool, Option()]
 
 
-@Parameter(name="*")
+@OptionGroup()
 @frozen(kw_only=True)
 class Conversion:
     """How a file becomes a model, and a model a file.

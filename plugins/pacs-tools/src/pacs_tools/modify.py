@@ -9,11 +9,11 @@ from typing import Annotated, Final, Literal
 from uuid import uuid4
 
 from attrs import evolve, frozen
-from cyclopts import Parameter
 
 from pacs_core.api.file_commands import (
     CommandError,
     JobsOption,
+    Option,
     UsageError,
     complain,
     escape,
@@ -50,21 +50,21 @@ _UIDS: Final[dict[Level, tuple[str, ...]]] = {
 _APPENDS: Final = "+"
 """Begins the name of a column whose values are appended."""
 
-Texts = Annotated[list[str] | None, Parameter(negative=())]
-Flag = Annotated[bool, Parameter(negative=())]
+Texts = Annotated[list[str] | None, Option()]
+Flag = Annotated[bool, Option()]
 
 
 def modify(
     paths: list[Path],
     /,
     *,
-    set_: Annotated[Texts, Parameter(name=["--set", "-s"])] = None,
-    append: Annotated[Texts, Parameter(name="--append")] = None,
-    delete: Annotated[Texts, Parameter(name=["--delete", "-d"])] = None,
+    set_: Annotated[Texts, Option("--set", "-s")] = None,
+    append: Annotated[Texts, Option("--append")] = None,
+    delete: Annotated[Texts, Option("--delete", "-d")] = None,
     delete_private: Flag = False,
     new_uids: Level | None = None,
-    csv_: Annotated[Path | None, Parameter(name="--csv")] = None,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    csv_: Annotated[Path | None, Option("--csv")] = None,
+    output: Annotated[Path | None, Option("--output", "-o")] = None,
     in_place: Flag = False,
     overwrite: Flag = False,
     dry_run: Flag = False,

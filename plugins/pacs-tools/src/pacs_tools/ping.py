@@ -2,13 +2,12 @@
 
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from pacs_core.api.file_commands import (
     CLIENT,
     ClientOptions,
     CommandError,
     JsonOption,
+    Option,
     dump_json,
     print_table,
     say,
@@ -20,10 +19,8 @@ def ping(
     peer: str,
     /,
     *,
-    sop_class: Annotated[
-        list[str] | None, Parameter(name=["--sop-class", "-c"], negative=())
-    ] = None,
-    retired: Annotated[bool, Parameter(negative=())] = False,
+    sop_class: Annotated[list[str] | None, Option("--sop-class", "-c")] = None,
+    retired: Annotated[bool, Option()] = False,
     json: JsonOption = False,
     options: ClientOptions = CLIENT,
 ) -> int:

@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Annotated, Final
 from uuid import UUID, uuid4
 
-from cyclopts import Parameter
-
-from pacs_core.api.file_commands import UsageError, say
+from pacs_core.api.file_commands import Option, UsageError, say
 
 _SHORTEST_KEY: Final = 16
 
 
 def uid(
     *uids: str,
-    count: Annotated[int, Parameter(name=["--count", "-n"])] = 1,
+    count: Annotated[int, Option("--count", "-n")] = 1,
     key_file: Path | None = None,
 ) -> None:
     """Print UIDs: new ones, or for each that is named the one that a key derives from it.

@@ -1,12 +1,14 @@
 """``pacs dicomdir``: what it can do."""
 
-from cyclopts import App
+from typing import Final
 
-from pacs_tools.dicomdir.create import create
-from pacs_tools.dicomdir.show import show
-from pacs_tools.dicomdir.update import update
+from pacs_core.api.file_commands import CommandGroup
 
-app = App(name="dicomdir", help="Make, update and examine file-sets with a DICOMDIR.")
-app.command(create)
-app.command(show)
-app.command(update)
+commands: Final = CommandGroup(
+    "Make, update and examine file-sets with a DICOMDIR.",
+    {
+        "create": "pacs_tools.dicomdir.create:create",
+        "show": "pacs_tools.dicomdir.show:show",
+        "update": "pacs_tools.dicomdir.update:update",
+    },
+)

@@ -15,16 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import Parameter
-
-from pacs_core.api.file_commands import (
-    NOTHING,
-    UsageError,
-    complain,
-    progress,
-    say,
-    walk,
-)
+from pacs_core.api.file_commands import NOTHING, Option, UsageError, complain, progress, say, walk
 from pacs_tools.dicomdir.records import DIRECTORY
 
 if TYPE_CHECKING:
@@ -42,8 +33,8 @@ def create(
     paths: list[Path],
     /,
     *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
-    id_: Annotated[str, Parameter(name="--id")] = "",
+    output: Annotated[Path, Option("--output", "-o")],
+    id_: Annotated[str, Option("--id")] = "",
 ) -> int:
     """Copy DICOM files into a new file-set, with a DICOMDIR.
 

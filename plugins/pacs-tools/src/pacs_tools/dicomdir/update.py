@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from attrs import define, field
-from cyclopts import Parameter
 
-from pacs_core.api.file_commands import CommandError, Draft, complain, say, walk
+from pacs_core.api.file_commands import CommandError, Draft, Option, complain, say, walk
 from pacs_tools.dicomdir.create import add_all, staged
 from pacs_tools.dicomdir.encoding import encode_directory
 from pacs_tools.dicomdir.records import (
@@ -64,7 +63,7 @@ class Entry:
     gone: bool = False
 
 
-def update(path: Path, /, *, dry_run: Annotated[bool, Parameter(negative=())] = False) -> int:
+def update(path: Path, /, *, dry_run: Annotated[bool, Option()] = False) -> int:
     """Add new files of a folder to its DICOMDIR, and drop the records of files that are gone.
 
     All other records, private ones, and the attributes of the file-set stay. Files must have names

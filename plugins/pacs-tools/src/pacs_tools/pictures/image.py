@@ -5,10 +5,9 @@ PS3.3 A.8, A.32.
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 from attrs import frozen
-from cyclopts import Parameter
 
 from pacs_core.api.file_commands import CommandError
 from pacs_core.api.images import SEQUENCE_END, encapsulate, frame_item
@@ -64,7 +63,7 @@ def from_image(
     output: Path,
     /,
     *,
-    kind: Annotated[Literal["sc", "photo", "endoscopy", "microscopy"], Parameter()] = "sc",
+    kind: Literal["sc", "photo", "endoscopy", "microscopy"] = "sc",
     decode: Flag = False,
     options: InstanceOptions = NO_OPTIONS,
 ) -> None:

@@ -6,9 +6,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from struct import pack
-from typing import Annotated, Final, Literal
-
-from cyclopts import Parameter
+from typing import Final, Literal
 
 from pacs_core.api.file_commands import CommandError, UsageError, say
 from pacs_core.api.images import (
@@ -43,7 +41,7 @@ def from_video(
     output: Path,
     /,
     *,
-    kind: Annotated[Literal["endoscopy", "microscopy", "photo"], Parameter()] = "endoscopy",
+    kind: Literal["endoscopy", "microscopy", "photo"] = "endoscopy",
     region: str = "38266002,SCT,Entire body",
     options: InstanceOptions = NO_OPTIONS,
 ) -> None:

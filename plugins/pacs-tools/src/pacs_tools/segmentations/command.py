@@ -4,9 +4,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from cyclopts import App, Parameter
-
-from pacs_core.api.file_commands import CommandError, UsageError, say
+from pacs_core.api.file_commands import CommandError, CommandGroup, Option, UsageError, say
 from pacs_tools.instances import Flag, new_uid
 from pacs_tools.output import check_output, write_file
 from pacs_tools.segmentations.segments import (
@@ -24,18 +22,23 @@ if TYPE_CHECKING:
     from highdicom import Volume
     from highdicom.seg import Segmentation
 
-app = App(name="seg", help="Convert segmentations to NIfTI, and masks to segmentations.")
+commands: Final = CommandGroup(
+    "Convert segmentations to NIfTI, and masks to segmentations.",
+    {
+        "to-nifti": "pacs_tools.segmentations.command:to_nifti_files",
+        "from-masks": "pacs_tools.segmentations.command:from_masks",
+    },
+)
 
 _LABELS: Final = "labels.nii.gz"
 _MOST_LABELS: Final = 65535
 
 
-@app.command(name="to-nifti")
 def to_nifti_files(
     source: Path,
     /,
     *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    output: Annotated[Path, Option("--output", "-o")],
     separate: Flag = False,
     overwrite: Flag = False,
 ) -> None:
@@ -104,13 +107,12 @@ def _volumes(segmentation: "Segmentation", separate: bool) -> "dict[str, Volume]
     }
 
 
-@app.command(name="from-masks")
 def from_masks(
-    masks: Annotated[list[Path], Parameter(negative=())],
+    masks: Annotated[list[Path], Option()],
     /,
     *,
-    like: Annotated[list[Path], Parameter(negative=())],
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    like: Annotated[list[Path], Option()],
+    output: Annotated[Path, Option("--output", "-o")],
     segments: Path | None = None,
     kind: Literal["binary", "fractional", "labelmap"] = "binary",
     overwrite: Flag = False,

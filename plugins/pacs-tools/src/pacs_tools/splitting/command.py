@@ -6,12 +6,11 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import Parameter
-
 from pacs_core.api.file_commands import (
     CommandError,
     Draft,
     JobsOption,
+    Option,
     UsageError,
     map_files,
     say,
@@ -33,7 +32,7 @@ def split(
     path: Path,
     /,
     *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    output: Annotated[Path, Option("--output", "-o")],
     jobs: JobsOption = 0,
 ) -> int:
     """Write each frame of a multi-frame image as an image of its own.

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from attrs import frozen
-from cyclopts import Parameter
 
 from pacs_core.api.file_commands import (
     NOTHING,
     JobsOption,
+    Option,
     UsageError,
     complain,
     map_files,
@@ -40,12 +40,12 @@ class _Read:
 
 
 def sr(
-    paths: Annotated[list[Path], Parameter(negative=())],
+    paths: Annotated[list[Path], Option()],
     /,
     *,
     format: Format = "tree",  # noqa: A002 - as other commands have it
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    output: Annotated[Path | None, Option("--output", "-o")] = None,
+    overwrite: Annotated[bool, Option()] = False,
     jobs: JobsOption = 0,
 ) -> int:
     """Print structured reports for reading, or their measurements as a table.

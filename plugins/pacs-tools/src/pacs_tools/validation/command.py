@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from cyclopts import Parameter
-
 from pacs_core.api.file_commands import (
     JobsOption,
     JsonOption,
+    Option,
     complain,
     dump_json,
     escape,
@@ -37,12 +36,12 @@ Rule = Literal[
 
 
 def validate(
-    paths: Annotated[list[Path], Parameter(negative=())],
+    paths: Annotated[list[Path], Option()],
     /,
     *,
-    errors_only: Annotated[bool, Parameter(negative=())] = False,
-    strict: Annotated[bool, Parameter(negative=())] = False,
-    ignore: Annotated[list[Rule] | None, Parameter(name=["--ignore", "-i"], negative=())] = None,
+    errors_only: Annotated[bool, Option()] = False,
+    strict: Annotated[bool, Option()] = False,
+    ignore: Annotated[list[Rule] | None, Option("--ignore", "-i")] = None,
     json: JsonOption = False,
     jobs: JobsOption = 0,
 ) -> int:

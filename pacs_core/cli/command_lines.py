@@ -1,0 +1,50 @@
+"""Command lines of ``pacs``: plain ones of commands for files, and all others by Cyclopts."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from pacs_core.cli.errors import report
+from pacs_core.cli.file_commands import GROUP, load_file_command
+from pacs_core.cli.kernel_commands import KERNEL_COMMANDS
+from pacs_core.cli.option import CommandGroup
+from pacs_core.cli.plain_lines import NotPlainError, read_plain_line
+from pacs_core.entry_points import find_entry_points
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and return its exit code; failures become messages."""
+    try:
+        command = _find_plain(arguments)
+        if command is None:
+            # All others: for help, for mistakes, and for what takes longer than to import it.
+            from pacs_core.cli.application import run_application
+
+            command = partial(run_application, arguments)
+        result = command()
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:
+        return report(error)
+    return result if isinstance(result, int) else 0
+
+
+def _find_plain(arguments: list[str]) -> Callable[[], Any] | None:
+    """Return the call that a plain line of a command for files stands for."""
+    own = {name.partition(" ")[0] for name in KERNEL_COMMANDS}
+    if not arguments or arguments[0].startswith("-") or arguments[0] in own:
+        return None
+    points = find_entry_points(GROUP)
+    point = next((each for each in points if each.name == arguments[0]), None)
+    if point is None:
+        return None
+    command, typed = load_file_command(point), arguments[1:]
+    if isinstance(command, CommandGroup):
+        if not typed or typed[0] not in command.commands:
+            return None
+        command, typed = load_file_command(point, command.commands[typed[0]]), typed[1:]
+    try:
+        positional, keywords = read_plain_line(command, typed)
+    except NotPlainError:
+        return None
+    return partial(command, *positional, **keywords)
