@@ -4,65 +4,66 @@ Offsets count from the first byte of the file, the preamble included, to that of
 four bytes whatever they say, so that items have their lengths, and places, before they are known.
 """
 
-from collections.abc import Iterator, Sequence
-from io import BytesIO
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from struct import Struct
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from pacs_core.dataset import tag_of
-from pacs_tools.dicomdir.records import FIRST, LAST, LOWER, NEXT
-
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
 
 _SEQUENCE: Final = Struct("<HH2sHI")
 _ITEM: Final = Struct("<HHI")
-_RECORDS: Final = tag_of("DirectoryRecordSequence")
+_RECORDS: Final = divmod(tag_of("DirectoryRecordSequence"), 1 << 16)
 
 
 class Branch(Protocol):
     """A record, and those right below it."""
 
     @property
-    def record(self) -> "Dataset":
-        """What it says."""
-        ...
-
-    @property
     def lower(self) -> "Sequence[Branch]":
         """Those below."""
         ...
 
+    def encode(self, following: int, lower: int) -> bytes:
+        """Return its elements, in Explicit VR Little Endian.
 
-def encode_directory(dataset: "Dataset", top: Sequence[Branch]) -> Iterator[bytes]:
-    """Iterate over the bytes of a DICOMDIR in Explicit VR Little Endian.
+        Parameters
+        ----------
+        following, lower : int
+            Offsets of the next record and of the first one below; 0 for none. The length does not
+            depend on them.
+        """
+        ...
+
+
+def encode_directory(
+    encode_head: Callable[[int, int], bytes], top: Sequence[Branch]
+) -> Iterator[bytes]:
+    """Iterate over the bytes of a DICOMDIR in Explicit VR Little Endian, up to its last record.
 
     Parameters
     ----------
-    dataset : Dataset
-        What it says beside its records.
+    encode_head : callable
+        Makes all before the records of the offsets of the first and the last one of the root;
+        always of one length.
     top : sequence of Branch
         The records of the root.
     """
     branches = list(_flatten(top))
-    for branch in branches:
-        _link(branch.record, 0, 0)
-    lengths = [_ITEM.size + len(_encode(branch.record)) for branch in branches]
-    position = len(_encode_head(dataset, 0, 0)) + _SEQUENCE.size
+    lengths = [_ITEM.size + len(branch.encode(0, 0)) for branch in branches]
+    position = len(encode_head(0, 0)) + _SEQUENCE.size
     offsets = dict[int, int]()
     for branch, length in zip(branches, lengths, strict=True):
         offsets[id(branch)] = position
         position += length
-    _link_all(top, offsets)
+    links = dict[int, tuple[int, int]]()
+    _link_all(top, offsets, links)
     first, last = (offsets[id(each)] for each in (top[0], top[-1])) if top else (0, 0)
-    yield _encode_head(dataset, first, last)
-    group, element = divmod(_RECORDS, 1 << 16)
-    yield _SEQUENCE.pack(group, element, b"SQ", 0, sum(lengths))
+    yield encode_head(first, last)
+    yield _SEQUENCE.pack(*_RECORDS, b"SQ", 0, sum(lengths))
     for branch in branches:
-        item = _encode(branch.record)
+        item = branch.encode(*links[id(branch)])
         yield _ITEM.pack(0xFFFE, 0xE000, len(item)) + item
-    yield _encode(dataset[_RECORDS + 1 :])
 
 
 def _flatten(branches: Sequence[Branch]) -> Iterator[Branch]:
@@ -71,36 +72,10 @@ def _flatten(branches: Sequence[Branch]) -> Iterator[Branch]:
         yield from _flatten(branch.lower)
 
 
-def _link_all(branches: Sequence[Branch], offsets: dict[int, int]) -> None:
+def _link_all(
+    branches: Sequence[Branch], offsets: dict[int, int], links: dict[int, tuple[int, int]]
+) -> None:
     for branch, after in zip_longest(branches, branches[1:]):
         lower = offsets[id(branch.lower[0])] if branch.lower else 0
-        _link(branch.record, offsets[id(after)] if after else 0, lower)
-        _link_all(branch.lower, offsets)
-
-
-def _link(record: "Dataset", following: int, lower: int) -> None:
-    setattr(record, NEXT, following)
-    setattr(record, LOWER, lower)
-
-
-def _encode_head(dataset: "Dataset", first: int, last: int) -> bytes:
-    """Return all before the records."""
-    from pydicom import dcmwrite
-
-    head = dataset[:_RECORDS]
-    head.preamble, head.file_meta = dataset.preamble, dataset.file_meta
-    setattr(head, FIRST, first)
-    setattr(head, LAST, last)
-    out = BytesIO()
-    dcmwrite(out, head, enforce_file_format=True)
-    return out.getvalue()
-
-
-def _encode(dataset: "Dataset") -> bytes:
-    from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import write_dataset
-
-    out = DicomBytesIO()
-    out.is_little_endian, out.is_implicit_VR = True, False
-    write_dataset(out, dataset)
-    return out.getvalue()
+        links[id(branch)] = offsets[id(after)] if after else 0, lower
+        _link_all(branch.lower, offsets, links)

@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from pacs_core.api.file_commands import CommandError
 from pacs_core.dataset import MalformedDataset, NotPart10, scan_file, tag_of, texts
-from pacs_tools.files import open_dicom
+from pacs_tools.files import open_named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -32,6 +32,11 @@ WITHOUT_FILE: Final = frozenset({"PATIENT", "STUDY", "SERIES", "PRIVATE"})
 
 MOST_COMPONENTS: Final = 8
 """Of a File ID (PS3.10 §8.2)."""
+
+KEYS: Final = {
+    "PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID",
+}  # fmt: skip
+"""What tells records of a level apart (PS3.3 F.5.1 to F.5.3)."""
 
 _MOST_LEVELS: Final = 16
 """Four are the most of PS3.3 Table F.4-1, but private records may be below others."""
@@ -126,7 +131,7 @@ def read_directory(path: Path) -> Directory:
             raise
         raise CommandError(f"{path}: cannot be read: {error}") from error
     # It also takes what is truncated without a word.
-    with open_dicom(path) as file:
+    with open_named(path) as file:
         damage = file.damage
     if sop_class != DIRECTORY:
         raise CommandError(f"{path}: is no DICOMDIR")

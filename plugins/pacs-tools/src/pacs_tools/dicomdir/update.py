@@ -8,16 +8,24 @@ is written beside the old one, and takes its name when it is on the disk.
 
 import re
 from collections.abc import Iterator
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from attrs import define, field
 
 from pacs_core.api.file_commands import CommandError, Draft, Option, complain, say, walk
-from pacs_tools.dicomdir.create import add_all, staged
+from pacs_core.dataset import tag_of
 from pacs_tools.dicomdir.encoding import encode_directory
+from pacs_tools.dicomdir.instances import Instance, read_instances
 from pacs_tools.dicomdir.records import (
+    FIRST,
+    KEYS,
+    LAST,
+    LOWER,
     MOST_COMPONENTS,
+    NEXT,
     Directory,
     MalformedRecordError,
     OtherInstanceError,
@@ -26,15 +34,12 @@ from pacs_tools.dicomdir.records import (
     read_directory,
     read_value,
 )
+from pacs_tools.dicomdir.tree import Node
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-_KEYS: Final = {
-    "PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID",
-}  # fmt: skip
-"""What tells records of a level apart (PS3.3 F.5.1 to F.5.3)."""
-
+_RECORDS: Final = tag_of("DirectoryRecordSequence")
 _COMPONENT: Final = re.compile("[A-Z0-9_]{1,8}")
 _INACTIVE: Final = 0
 """Record In-use Flag (0004,1410) of a record that is not to be used."""
@@ -61,6 +66,12 @@ class Entry:
     file: Path | None = None
     lower: "list[Entry]" = field(factory=list)
     gone: bool = False
+
+    def encode(self, following: int, lower: int) -> bytes:
+        """Return its elements; see `Branch`."""
+        setattr(self.record, NEXT, following)
+        setattr(self.record, LOWER, lower)
+        return _encode(self.record)
 
 
 def update(path: Path, /, *, dry_run: Annotated[bool, Option()] = False) -> int:
@@ -91,8 +102,9 @@ def update(path: Path, /, *, dry_run: Annotated[bool, Option()] = False) -> int:
     if (added or removed) and not dry_run:
         draft = Draft(path.parent)
         try:
-            for piece in encode_directory(directory.dataset, top):
+            for piece in encode_directory(partial(_encode_head, directory.dataset), top):
                 draft.write(piece)
+            draft.write(_encode(directory.dataset[_RECORDS + 1 :]))
             draft.finish(name=path.name, durable=True)
         finally:
             draft.discard()
@@ -128,7 +140,7 @@ def _read_tree(directory: Directory, problems: list[str]) -> list[Entry]:
 
 
 def _check_file(entry: Entry, folder: Path, problems: list[str]) -> None:
-    for keyword in ("DirectoryRecordType", "RecordInUseFlag", *_KEYS.values()):
+    for keyword in ("DirectoryRecordType", "RecordInUseFlag", *KEYS.values()):
         read_value(entry.record, keyword)
     if "MRDRDirectoryRecordOffset" in entry.record:
         raise MalformedRecordError("it refers to a multi-referenced file record, which is retired")
@@ -155,7 +167,7 @@ def _prune(entries: list[Entry]) -> list[Path]:
         removed += below
         if entry.gone and entry.file is not None:
             removed.append(entry.file)
-        emptied = bool(below) and entry.record.DirectoryRecordType in _KEYS
+        emptied = bool(below) and entry.record.DirectoryRecordType in KEYS
         if (entry.gone or emptied) and not entry.lower:
             entries.remove(entry)
     return removed
@@ -169,50 +181,74 @@ def _add_new(top: list[Entry], path: Path, problems: list[str]) -> list[Path]:
     referenced = {entry.file for entry in _flatten(top)} | {path}
     files = [found for found, _ in walk([path.parent]) if found not in referenced]
     added: list[Path] = []
-    with staged() as file_set:
-        sources = add_all(file_set, ((file, False) for file in files), problems)
-        for instance in file_set:
-            uid = str(instance.SOPInstanceUID)
-            file = sources[uid]
-            names = file.relative_to(path.parent).parts
-            if known.get(uid):
-                problems.append(f"{file}: {known[uid]} is the same instance")
-            elif len(names) > MOST_COMPONENTS or not all(map(_COMPONENT.fullmatch, names)):
-                problems.append(
-                    f"{file}: its name is no File ID: that has up to 8 parts of up to 8 capital "
-                    "letters, digits and underscores (PS3.10 §8.2)"
-                )
-            else:
-                node = instance.node
-                above = [each for each in node.ancestors if not each.is_root]
-                records = [each._record for each in (*reversed(above), node)]
-                records[-1].ReferencedFileID = list(names)
-                _insert(top, places, records)
-                added.append(file)
+    for instance in read_instances(((file, False) for file in files), problems, 0):
+        file, uid = instance.path, instance.uid
+        names = file.relative_to(path.parent).parts
+        if known.get(uid):
+            problems.append(f"{file}: {known[uid]} is the same instance")
+        elif len(names) > MOST_COMPONENTS or not all(map(_COMPONENT.fullmatch, names)):
+            problems.append(
+                f"{file}: its name is no File ID: that has up to 8 parts of up to 8 capital "
+                "letters, digits and underscores (PS3.10 §8.2)"
+            )
+        else:
+            _insert(top, places, instance, names)
+            added.append(file)
     return added
 
 
 def _find_places(entries: list[Entry], above: Place, places: dict[Place, Entry]) -> None:
     for entry in entries:
         kind = entry.record.get("DirectoryRecordType")
-        if kind in _KEYS and entry.record.get("RecordInUseFlag") != _INACTIVE:
-            place = (*above, (kind, str(entry.record.get(_KEYS[kind]))))
+        if kind in KEYS and entry.record.get("RecordInUseFlag") != _INACTIVE:
+            place = (*above, (kind, str(entry.record.get(KEYS[kind]))))
             places.setdefault(place, entry)
             _find_places(entry.lower, place, places)
 
 
-def _insert(top: list[Entry], places: dict[Place, Entry], records: "list[Dataset]") -> None:
-    """Put the last of some records below the others, which are there or become so."""
+def _insert(
+    top: list[Entry], places: dict[Place, Entry], instance: Instance, names: tuple[str, ...]
+) -> None:
+    """Put the record of an instance below those that are there, or become so."""
     entries: list[Entry] = top
     place: Place = ()
-    for record in records[:-1]:
-        kind = record.DirectoryRecordType
-        place = (*place, (kind, str(record.get(_KEYS[kind]))))
+    *above, own = instance.records
+    for record in above:
+        place = (*place, (record.type, record.key))
         if place not in places:
-            places[place] = Entry(record)
+            places[place] = Entry(_decode(Node(record)))
             entries.append(places[place])
         entries = places[place].lower
-    entries.append(Entry(records[-1]))
+    entries.append(Entry(_decode(Node(own, instance, names=names))))
+
+
+def _decode(node: Node) -> "Dataset":
+    from pydicom.filereader import read_dataset
+
+    return read_dataset(BytesIO(node.encode(0, 0)), is_implicit_VR=False, is_little_endian=True)
+
+
+def _encode_head(dataset: "Dataset", first: int, last: int) -> bytes:
+    """Return all before the records."""
+    from pydicom import dcmwrite
+
+    head = dataset[:_RECORDS]
+    head.preamble, head.file_meta = dataset.preamble, dataset.file_meta
+    setattr(head, FIRST, first)
+    setattr(head, LAST, last)
+    out = BytesIO()
+    dcmwrite(out, head, enforce_file_format=True)
+    return out.getvalue()
+
+
+def _encode(dataset: "Dataset") -> bytes:
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
+
+    out = DicomBytesIO()
+    out.is_little_endian, out.is_implicit_VR = True, False
+    write_dataset(out, dataset)
+    return out.getvalue()
 
 
 def _flatten(entries: list[Entry]) -> Iterator[Entry]:
