@@ -56,7 +56,8 @@ def save(path: Path, dataset: Dataset, syntax: str = "") -> Path:
     if syntax:
         dataset.file_meta.TransferSyntaxUID = syntax
     if syntax == JPEG:
-        dataset.PixelData = encapsulate([b"\xff\xd8 one \xff\xd9", b"\xff\xd8 two\xff\xd9"])
+        frames = [b"\xff\xd8\xff\xda\0\2" + each + b"\xff\xd9" for each in (b"one", b"two ")]
+        dataset.PixelData = encapsulate(frames)
         dataset["PixelData"].is_undefined_length = True
     if syntax == BIG:
         dataset.save_as(path, implicit_vr=False, little_endian=False)

@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pacs_deidentify.codestreams import blank_comments
+from pacs_deidentify.codestreams import frame_editor
 from pacs_deidentify.files import deidentify_file
 from pacs_deidentify.leaks import find_leaks
 from pacs_deidentify.options import Option
@@ -151,12 +151,16 @@ def test_comments_in_compressed_pixels(form: str) -> None:
     assert Image.open(BytesIO(frame)).tobytes() == Image.open(buffer).tobytes()
 
 
-@settings(max_examples=200)
-@given(st.binary(max_size=200), st.sampled_from([b"\xff\xd8", b"\xff\x4f", b""]))
-def test_any_fragment_keeps_its_length(data: bytes, start: bytes) -> None:
-    fragment = bytearray(start + data)
-    blank_comments(fragment)
-    assert len(fragment) == len(start + data)
+@settings(max_examples=300)
+@given(
+    st.lists(st.binary(max_size=90), max_size=4),
+    st.sampled_from([b"\xff\xd8", b"\xff\x4f", b"\0\0\0\x0cJXL ", b"\0\0\0\x08ftyp", b""]),
+    st.booleans(),
+)
+def test_any_fragments_keep_their_lengths(pieces: list[bytes], start: bytes, ends: bool) -> None:
+    editor, data = frame_editor(), [start, *pieces, b"\xff"]
+    made = b"".join(editor.feed(piece, ends=ends or piece is data[-1]) for piece in data)
+    assert len(made) == len(b"".join(data))
 
 
 def test_private_attributes_of_implicit_files() -> None:

@@ -1,5 +1,6 @@
 """De-identification of a dataset: a function without input or output (PS3.15 Annex E)."""
 
+import re
 import struct
 from collections.abc import Sequence as Seq
 from enum import Enum, auto
@@ -24,6 +25,8 @@ from pacs_deidentify.blanking import blank_pixels
 from pacs_deidentify.dummies import DUMMIES, EMPTY_DOCUMENTS, no_content
 from pacs_deidentify.errors import DeidentificationError
 from pacs_deidentify.evidence import gather_evidence
+from pacs_deidentify.forms import short_names
+from pacs_deidentify.icc import clean_profile
 from pacs_deidentify.identifiers import find_identifiers, patient_of, pick_originals
 from pacs_deidentify.marking import mark, mark_derived
 from pacs_deidentify.options import Option
@@ -55,6 +58,8 @@ _PATIENT_NAME: Final = 0x0010_0010
 _PATIENT_ID: Final = 0x0010_0020
 _DOCUMENT: Final = 0x0042_0011
 _CONTENT: Final = 0x0040_A730
+_FIRST_GROUP: Final = 0x0008
+_ICC_PROFILE: Final = 0x0028_2000
 _OVERLAYS: Final = 0x6000_0000
 _AFTER_OVERLAYS: Final = 0x6100_0000
 _BIT_POSITION: Final = 0x0102
@@ -124,7 +129,10 @@ class _Deidentification:
             raise DeidentificationError(f"it cannot be read: {type(error).__name__}") from error
         self._report.evidence = evidence
         known = identifiers | evidence.texts() | evidence.dates()
-        self._cleaner = TextCleaner(known, self._uid, profile.patterns)
+        names = {short for name in evidence.groups.get("person", ()) for short in short_names(name)}
+        short = re.compile(rf"(?<![^\W\d_])(?:{'|'.join(sorted(names))})(?![^\W\d_])")
+        patterns = (*profile.patterns, short) if names else profile.patterns
+        self._cleaner = TextCleaner(known, self._uid, patterns)
         self._shift = profile.pseudonyms.shift(self._patient, profile.max_shift)
         self._private = PrivateAttributes(profile)
 
@@ -240,7 +248,8 @@ class _Deidentification:
 
     def _action(self, source: Dataset, tag: BaseTag, parent: int, vr: str | None) -> Action | None:
         """Return what is done to a standard attribute; None if it is not in the table."""
-        if tag in self._profile.remove or vr is None:
+        # Attributes of commands, File Meta Information and directories are of no dataset.
+        if tag in self._profile.remove or vr is None or tag.group < _FIRST_GROUP:
             return Action.REMOVE
         if tag in self._profile.keep:
             return Action.KEEP
@@ -293,6 +302,9 @@ class _Deidentification:
     ) -> None:
         """Keep an element; text that nobody decided to keep is swept, cleaned or replaced."""
         read = raw_vr(source, tag)
+        if tag == _ICC_PROFILE and isinstance(source[tag].value, bytes):
+            made[tag] = DataElement(tag, vr, clean_profile(source[tag].value))
+            return
         if mode is None or not {vr, read} & TEXT_VRS:
             made[tag] = source.get_item(tag)
             return

@@ -1,11 +1,16 @@
 """Forms in which people and devices write what identifies somebody: names, dates, identifiers."""
 
 import re
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
-from unicodedata import combining, normalize
+from unicodedata import category, combining, normalize
 from urllib.parse import quote
 
 _SEPARATORS: Final = re.compile(r"[\^,\s]+")
+_JOINTS: Final = re.compile(r"['’`‐‑–-]+")
+"""What joins words to a name: Smith-Jones, O'Brien."""
+
 _NOT_WORD: Final = re.compile(r"[\W_]+")
 _RANGE: Final = re.compile(r"(?<=\d{8})-(?=\d{8})")
 _DATE: Final = re.compile(r"(\d{4})[./-]?(\d\d)[./-]?(\d\d)")
@@ -23,7 +28,16 @@ _PARTICLES: Final = frozenset({
 })  # fmt: skip
 """Words of names that are words of languages as well."""
 
-_UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "oe", "å": "aa"})
+_UMLAUTS: Final = str.maketrans({
+    "ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "oe", "å": "aa", "æ": "ae", "œ": "oe",
+})  # fmt: skip
+_SPELLED: Final = re.compile(r"(?<=[aou])e")
+_BASES: Final = {"ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ø": "o", "Ø": "O", "ı": "i", "’": "'"}
+_SHORT_PARTICLES: Final = frozenset({
+    "al", "da", "de", "di", "do", "dr", "du", "el", "en", "et", "ii", "iv", "jr", "la", "le", "lo",
+    "mc", "of", "pr", "sr", "st", "te", "to", "vi", "y.",
+})  # fmt: skip
+_LONG_NAME: Final = 4
 _MONTHS: Final = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
     "October", "November", "December",
@@ -36,19 +50,76 @@ def name_forms(text: str) -> set[str]:
     Examples
     --------
     >>> sorted(name_forms("Ruiz^Ana^^Dr"))
-    ['Ana', 'Ana Ruiz', 'AnaRuiz', 'Ruiz', 'Ruiz Ana', 'RuizAna']
+    ['ARuiz', 'Ana', 'Ana Ruiz', 'AnaRuiz', 'Ruiz', 'Ruiz Ana', 'RuizA', 'RuizAna']
+    >>> {"Jones", "Smith Jones", "SmithJones"} <= name_forms("Smith-Jones^Ann")
+    True
     """
     forms: set[str] = set()
+    for words in _words(text):
+        plain = [_plain(word) for word in words]
+        basic = [_SPELLED.sub("", fold(word).lower()) for word in words]
+        for each in {tuple(words), tuple(plain), tuple(basic)}:
+            turned = (*each[1:], *each[:1])
+            forms.update(word for word in each if word.casefold() not in _PARTICLES)
+            forms.update(_JOINTS.sub(between, word) for word in each for between in ("", " "))
+            forms.update(quote(word) for word in each if not word.isascii())
+            for order in (each, turned, each[::-1]):
+                forms.update({" ".join(order), "".join(order)})
+        # Names of accounts
+        if len(words) > 1 and len(words[0]) >= _LONG_NAME:
+            forms.update({words[1][0] + words[0], words[0] + words[1][0]})
+    return {form for form in forms if is_telling(form)}
+
+
+def short_names(text: str) -> set[str]:
+    """Return the words of two letters of a name as they are written in text.
+
+    Examples
+    --------
+    >>> sorted(short_names("NG^Bo"))
+    ['BO', 'Bo', 'NG', 'Ng']
+    """
+    words = {word for words in _words(text) for word in words if len(word) == 2 and word.isalpha()}
+    return {
+        form
+        for word in words
+        if word.isascii() and word.lower() not in _SHORT_PARTICLES
+        for form in (word.title(), word.upper())
+    }
+
+
+def fold(text: str) -> str:
+    """Return text with as many letters, each without accents, and in its usual width.
+
+    Examples
+    --------
+    >>> fold("José Łukasz Ｒｕｉｚ")
+    'Jose Lukasz Ruiz'
+    """
+    return text if text.isascii() else "".join(map(_base, text))
+
+
+def composed(text: str) -> str:
+    """Return text in the form that is folded: composed, and without what is not to be seen."""
+    if text.isascii():
+        return text
+    return "".join(letter for letter in normalize("NFC", text) if category(letter) != "Cf")
+
+
+@lru_cache(maxsize=1 << 12)
+def _base(letter: str) -> str:
+    parts = normalize("NFKD", letter)
+    return _BASES.get(letter) or (parts[0] if all(map(combining, parts[1:])) else letter)
+
+
+def _words(text: str) -> Iterator[list[str]]:
+    """Iterate over the words of each group of a name, joined ones whole, and then taken apart."""
     for group in text.split("="):
         parts = group.split("^")[:_NAMES_IN_GROUP]
         words = [word for part in parts for word in _SEPARATORS.split(part) if word]
-        plain = [_plain(word) for word in words]
-        for each in (words, plain) if plain != [word.lower() for word in words] else (words,):
-            turned = [*each[1:], *each[:1]]
-            forms.update(word for word in each if word.casefold() not in _PARTICLES)
-            for order in (each, turned, each[::-1]):
-                forms.update({" ".join(order), "".join(order)})
-    return {form for form in forms if is_telling(form)}
+        yield words
+        if any(map(_JOINTS.search, words)):
+            yield [piece for word in words for piece in _JOINTS.split(word) if piece]
 
 
 def date_forms(text: str) -> set[str]:

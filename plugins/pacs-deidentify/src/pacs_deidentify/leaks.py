@@ -1,7 +1,8 @@
 """Proof: a file that was made is searched for all that the file it comes from tells of people."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Final
 
@@ -36,6 +37,15 @@ _NUMBERS: Final = frozenset({
 _DATES: Final = frozenset({"DA", "DT"})
 _BINARY: Final = frozenset({"OB", "OW", "UN"})
 _SHORT_BINARY: Final = 1 << 10
+_NUMBER_MIN: Final = 5
+"""Digits of a number that may stand beside letters."""
+
+# After a date there may be a time of day.
+_AFTER: Final = (
+    rb"(?:(?<![0-9])(?![a-z])|(?<=[0-9])(?![0-9]|\.[0-9])|"
+    rb"(?<=[0-9]{8})(?=(?:[0-9]{4}|[0-9]{6})(?![0-9])))"
+)
+_INNER: Final = re.compile(rb"(?<=[a-z])(?=[A-Z])")
 _AFTER_FIRST_ARC: Final = re.compile(rb"\.\d+(?:\.\d+)+")
 _BLOCK: Final = 1 << 20
 _OVERLAP: Final = 1 << 10
@@ -60,44 +70,55 @@ class Findings:
 class _Pattern:
     """Finds any of some texts as words, however they are encoded."""
 
-    def __init__(self, texts: Iterable[str], encodings: Collection[str]) -> None:
+    def __init__(self, texts: frozenset[str], encodings: tuple[str, ...]) -> None:
         # A name may be of one letter, which is in other words as well.
         forms = {form for text in texts if len(text) > 1 for form in _encode(text, encodings)}
         self._pattern = (
-            re.compile(rb"(?:" + _alternatives(forms) + rb")(?![0-9a-z]|\.\d)") if forms else None
+            re.compile(rb"(?:" + _alternatives(forms) + rb")" + _AFTER) if forms else None
         )
 
     def find(self, data: bytes) -> int | None:
         """Return where one is, None if none is there."""
         data, position = data.lower(), 0
         while self._pattern and (match := self._pattern.search(data, position)):
-            start = match.start()
-            before = data[start - 1 : start]
-            if not before.isalnum() and not (before == b"." and match[0][:1].isdigit()):
-                return start
-            position = start + 1
+            if _stands_alone(match[0], data[match.start() - 1 : match.start()], data, match.end()):
+                return match.start()
+            position = match.start() + 1
         return None
+
+
+def _stands_alone(found: bytes, before: bytes, data: bytes, end: int) -> bool:
+    """Whether what was found is a word: a name may be beside digits, a number beside letters."""
+    if found.isdigit() and len(found) < _NUMBER_MIN:
+        return not before.isalnum() and before != b"." and not data[end : end + 1].isalnum()
+    if found[:1].isdigit():
+        return not before.isdigit() and before != b"."
+    return not before.isalpha()
+
+
+# Files of a series tell the same of people, but for their UIDs.
+_find_any = lru_cache(maxsize=32)(_Pattern)
 
 
 class _Search:
     def __init__(self, evidence: Evidence, dataset: Dataset, *, dates_move: bool) -> None:
         charset = dataset.get("SpecificCharacterSet", None) or "ISO_IR 6"
-        encodings = convert_encodings(charset)
+        encodings = tuple(convert_encodings(charset))
         texts, dates = evidence.texts(), evidence.dates()
         self._places = evidence.places
         self._uids = frozenset(uid.encode() for uid in evidence.uids())
         self._dates_move = dates_move
-        self._texts = _Pattern(texts | dates, encodings)
-        long = {text for text in texts if _is_long(text)}
+        self._texts = _find_any(texts | dates, encodings)
+        long = frozenset(filter(_is_long, texts))
         # Of dates that move one may become another, and be anywhere where dates are.
-        self._temporal = _Pattern(texts, encodings) if dates_move else self._texts
-        self._long = _Pattern(
-            long if dates_move else long | set(filter(_is_long, dates)), encodings
-        )
-        codes = {text for text in texts if text.casefold() not in load_code_words()}
-        self._codes = _Pattern(codes | dates, encodings)
+        self._temporal = _find_any(texts, encodings) if dates_move else self._texts
+        long_dates = frozenset() if dates_move else frozenset(filter(_is_long, dates))
+        self._long = _find_any(long | long_dates, encodings)
+        words = load_code_words()
+        codes = frozenset(text for text in texts if text.casefold() not in words)
+        self._codes = _find_any(codes | dates, encodings)
         # Pixels have runs of digits by chance, and longer ones less so.
-        self._numbers = _Pattern({text for text in long if text.isdigit()}, ())
+        self._numbers = _find_any(frozenset(filter(str.isdigit, long)), ())
 
     def walk(self, dataset: Dataset, path: str) -> Iterator[str]:
         """Iterate over the paths of attributes that show something."""
@@ -131,7 +152,9 @@ class _Search:
         if self._find_uid(data) is not None:
             return True
         special = {"CS": self._codes, "DA": self._temporal, "DT": self._temporal}
-        return special.get(vr, self._texts).find(data) is not None
+        pattern = special.get(vr, self._texts)
+        # In CamelCase words stand together.
+        return any(pattern.find(each) is not None for each in {data, _INNER.sub(b" ", data)})
 
     def find_long(self, data: bytes) -> int | None:
         """Return where something long is shown, None if nothing is."""
@@ -183,7 +206,7 @@ def _blocks(content: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         left = data[-_OVERLAP:]
 
 
-def _encode(text: str, encodings: Collection[str]) -> Iterator[bytes]:
+def _encode(text: str, encodings: tuple[str, ...]) -> Iterator[bytes]:
     for written in cases(text):
         for form in {written, written.replace(" ", "^"), written.replace(" ", "_")}:
             for encoding in ("utf-8", "cp1252", "utf-16-le", "utf-16-be", *encodings):

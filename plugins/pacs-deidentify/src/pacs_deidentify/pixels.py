@@ -1,12 +1,14 @@
 """Elements of pixels in files: where they are, and how they are copied, blanked on the way."""
 
+import struct
+from itertools import pairwise
 from typing import IO, Final
 
 from attrs import frozen
 
 from pacs_core.dataset import Encoding
 from pacs_deidentify.blanking import Layout, blank_planes
-from pacs_deidentify.codestreams import blank_comments
+from pacs_deidentify.codestreams import frame_editor
 from pacs_deidentify.deflation import Writer
 from pacs_deidentify.errors import DeidentificationError
 from pacs_deidentify.report import Report
@@ -108,16 +110,35 @@ def copy_pixels(
 
 
 def _copy_fragments(content: IO[bytes], end: int, out: Writer) -> None:
+    editor, is_table = frame_editor(), True
     while content.tell() < end:
         head = content.read(_HEADER)
-        out.write(head)
         if content.tell() >= end:  # the delimiter, whatever length it says that it has
+            out.write(head)
             return
-        length = int.from_bytes(head[4:], "little")
-        first = bytearray(content.read(min(length, _CHUNK)))
-        blank_comments(first)
-        out.write(bytes(first))
-        _copy(content, length - len(first), out)
+        left = int.from_bytes(head[4:], "little")
+        if is_table:
+            table = content.read(left)
+            table = table if _is_offset_table(table, end - content.tell()) else b""
+            out.write(head[:4] + len(table).to_bytes(4, "little") + table)
+            is_table = False
+            continue
+        out.write(head)
+        while left:
+            data = content.read(min(left, _CHUNK))
+            if not data:
+                raise DeidentificationError("it ends in the middle of its pixels")
+            left -= len(data)
+            out.write(editor.feed(data, ends=not left))
+
+
+def _is_offset_table(table: bytes, size: int) -> bool:
+    """Whether the first item has offsets of frames (PS3.5 A.4), and not something else."""
+    if len(table) % 4:
+        return False
+    offsets = struct.unpack(f"<{len(table) // 4}I", table)
+    is_ascending = all(first < second for first, second in pairwise(offsets))
+    return not offsets or (offsets[0] == 0 and is_ascending and offsets[-1] < size)
 
 
 def _copy(content: IO[bytes], left: int, out: Writer) -> None:

@@ -3,12 +3,14 @@
 They are files in ``data``, each of which names its edition, and are read when first needed.
 """
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
 from attrs import frozen
+from pydicom.datadict import dictionary_keyword
 
 from pacs_deidentify.attributes import TEMPORAL_VRS, is_of_instance
 from pacs_deidentify.options import Option
@@ -27,6 +29,9 @@ COLUMNS: Final = {
 """The option of each column."""
 
 _DATES: Final = {Option.RETAIN_FULL_DATES: "K", Option.RETAIN_MODIFIED_DATES: "C"}
+_REMARK: Final = re.compile(r"Comments?$|^CommentsOn|Notes$|^DocumentTitle$|^ReasonForCanc")
+"""Keywords of what somebody says in words of his own, as of those that the table cleans."""
+
 _UID_ROOT: Final = "1.2.840.10008."
 
 
@@ -137,7 +142,13 @@ def row_of_vr(tag: int, vr: str) -> TableRow | None:
         return TableRow("X", _DATES)
     if vr == "PN":
         return TableRow("X/Z/D", {})
-    return TableRow("U", {}) if vr == "UI" and is_of_instance(tag) else None
+    if vr == "UI":
+        return TableRow("U", {}) if is_of_instance(tag) else None
+    if vr in {"LO", "LT", "ST", "UT"} and _REMARK.search(dictionary_keyword(tag)):
+        return TableRow("X/Z/D", {Option.CLEAN_DESCRIPTORS: "C"})
+    # Where something is to be had names who has it; where a scheme is described does not.
+    is_place = vr == "UR" and not dictionary_keyword(tag).endswith(("SchemeURL", "CodeValue"))
+    return TableRow("X/Z/D", {}) if is_place else None
 
 
 def _records(name: str) -> Iterator[list[str]]:

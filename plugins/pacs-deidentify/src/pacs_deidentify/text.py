@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from pacs_deidentify.forms import UNSPACED
+from pacs_deidentify.forms import UNSPACED, composed, fold
 from pacs_deidentify.tables import load_code_words
 
 MARK: Final = "***"
@@ -14,7 +14,8 @@ LONG: Final = 6
 """Characters of an identifier that is in a large binary value by no chance."""
 
 _MONTH: Final = (
-    r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz]|f[eé]v|avr|juin|juil|ao[uû]t)"
+    r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ckt]t|nov|de[cz]|f[eé]v|avr|juin|juil|ao[uû]t|"
+    r"ene|abr|ago|set|dic|gen|mag|giu|lug|out|mrt|mei)"
     r"[a-zéû]{0,7}\.?"
 )
 _UID: Final = re.compile(r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d*)){4,}(?![\w.]?\d)")
@@ -39,7 +40,7 @@ _CAUTIOUS: Final = tuple(
         r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])",  # internet address
         r"(?<!\d)\d{4}[-./]\d{1,2}[-./]\d{1,2}(?!\d)",
         r"(?<!\d)\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d\d)(?!\d)",
-        rf"(?i)\b\d{{1,2}}(?:\.|st|nd|rd|th)?\s+{_MONTH},?\s+\d{{4}}\b",
+        rf"(?i)\b\d{{1,2}}(?:\.|st|nd|rd|th)?\s+(?:de\s+)?{_MONTH},?\s+(?:de\s+)?\d{{4}}\b",
         rf"(?i)\b{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+\d{{4}}\b",
         r"(?<!\w)\+?\(?\d{2,5}\)?[\s/-]\d{2,4}[\s/-]?\d{2,}(?:[\s-]\d{2,})*(?!\w)",  # phone
         r"(?<![\w.-])(?=[\w-]*\d{4})[A-Za-z\d][\w-]{4,}(?!\w)",  # number of something
@@ -48,10 +49,44 @@ _CAUTIOUS: Final = tuple(
 )
 
 
-def _any(texts: Iterable[str]) -> str:
-    """Return a pattern for any of some texts."""
-    # White space and carets between the words of a name may be written in any way.
-    return "|".join(re.escape(text).replace(r"\ ", r"[\s^,_]+") for text in texts)
+_NUMBER_MIN: Final = 5
+_DIALLED_MIN: Final = 7
+_TIMED: Final = 8
+"""Digits of a number that may stand beside letters, in groups, and before a time of day."""
+
+# A name may stand beside a digit, and a number beside a letter; in CamelCase names are words, too.
+_INNER: Final = r"(?-i:(?<=[a-z])(?=[A-Z]))"
+_BEFORE: Final = {"letter": rf"(?:(?<![^\W\d_])|{_INNER})", "digit": r"(?<!\d)"}
+_AFTER: Final = {
+    "letter": rf"(?:(?![^\W\d_])|{_INNER})",
+    "digit": r"(?!\d)",
+    "date": r"(?:(?!\d)|(?=(?:\d{4}|\d{6})(?!\d)))",
+}
+_ALONE: Final = (r"(?<![^\W_])", r"(?![^\W_])")
+
+
+def _pattern(known: list[str]) -> str:
+    """Return a pattern for any of some texts where it stands by itself, the first that does."""
+    by_bounds: dict[tuple[str, str], list[str]] = {}
+    for text in known:
+        by_bounds.setdefault(_bounds(text), []).append(_spelling(text))
+    return "|".join(
+        f"{before}(?:{'|'.join(texts)}){after}" for (before, after), texts in by_bounds.items()
+    )
+
+
+def _bounds(text: str) -> tuple[str, str]:
+    if text.isdigit() and len(text) < _NUMBER_MIN:
+        return _ALONE
+    first, last = ("digit" if letter.isdigit() else "letter" for letter in (text[0], text[-1]))
+    return _BEFORE[first], _AFTER["date" if text.isdigit() and len(text) == _TIMED else last]
+
+
+def _spelling(text: str) -> str:
+    if text.isdigit() and len(text) >= _DIALLED_MIN:
+        return r"[\s./()-]{0,2}".join(text)
+    # What is between the words of a name may be written in any way.
+    return re.escape(text).replace(r"\ ", r"[\s^,_.'-]+")
 
 
 class TextCleaner:
@@ -75,17 +110,19 @@ class TextCleaner:
         patterns: Iterable[re.Pattern[str]] = (),
     ) -> None:
         # The longest first: of "Anna Maria" nothing is left.
-        known = sorted(set(identifiers), key=len, reverse=True)
-        unspaced = [text for text in known if len(text) > 1 and UNSPACED.search(text)]
-        either = [rf"(?<![^\W_])(?:{_any(known)})(?![^\W_])", _any(unspaced)]
-        self._known = re.compile("(?i)" + "|".join(filter(None, either))) if known else None
+        known = sorted({fold(text).lower() for text in identifiers}, key=len, reverse=True)
+        unspaced = [re.escape(text) for text in known if len(text) > 1 and UNSPACED.search(text)]
+        either = "|".join([_pattern(known), *unspaced])
+        self._known = re.compile("(?i)" + either) if known else None
         self._replace_uid = replace_uid
         self._patterns = (*_PRECISE, *_CAUTIOUS, *patterns)
 
     def holds(self, data: bytes, least: int) -> bool:
         """Whether bytes have an identifier of some length in them."""
         texts = (data.decode("latin-1"), data.decode("utf-8", "replace"))
-        found = (match for text in texts if self._known for match in self._known.finditer(text))
+        found = (
+            match for text in texts if self._known for match in self._known.finditer(fold(text))
+        )
         return any(len(match[0]) >= least for match in found)
 
     def names(self, code: bytes) -> bool:
@@ -97,8 +134,7 @@ class TextCleaner:
     def sweep(self, text: str) -> str:
         """Return text without what certainly identifies somebody."""
         text = _UID.sub(lambda match: self._replace_uid(match[0]), text)
-        if self._known:
-            text = self._known.sub(MARK, text)
+        text = self._take_out(text)
         for pattern in _PRECISE:
             text = pattern.sub(MARK, text)
         return text
@@ -113,8 +149,19 @@ class TextCleaner:
         return "".join([*pieces, self._cleaned(text[end:])])
 
     def _cleaned(self, text: str) -> str:
-        if self._known:
-            text = self._known.sub(MARK, text)
+        text = self._take_out(text)
         for pattern in self._patterns:
             text = pattern.sub(MARK, text)
         return text
+
+    def _take_out(self, text: str) -> str:
+        """Return text without what is known, which is looked for in its plainest form."""
+        written = composed(text)
+        spans = (
+            [match.span() for match in self._known.finditer(fold(written))] if self._known else []
+        )
+        if not spans:
+            return text
+        ends = [0, *(end for _, end in spans)]
+        kept = [written[end:start] for end, (start, _) in zip(ends, spans, strict=False)]
+        return MARK.join([*kept, written[ends[-1] :]])
