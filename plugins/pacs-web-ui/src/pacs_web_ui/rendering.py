@@ -3,12 +3,11 @@
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pacs_web.api import NavigationEntry, PageRenderer, WebContext
 from pacs_web.api.http import HttpError, StreamResponse, read_body
 from starlette.requests import Request
@@ -20,6 +19,9 @@ from pacs_web_ui.changes import check_token
 from pacs_web_ui.charts import show_number
 from pacs_web_ui.config import WebUiSettings
 from pacs_web_ui.texts import COOKIE, choose_language, load_languages, translator
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 Page = Callable[[Request], Awaitable[Response]]
 """What answers requests for a page."""
@@ -54,12 +56,18 @@ class TemplateRenderer(PageRenderer):
         folders = [folder] if folder else []
         further = settings.config.languages
         self._languages = load_languages([*(each / "locale" for each in folders), further])
-        loader = FileSystemLoader([each / "templates" for each in (*folders, _OURS)])
-        self._templates = Environment(
-            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-            lstrip_blocks=True,
+        self._folders = [each / "templates" for each in (*folders, _OURS)]
+
+    @cached_property
+    def _templates(self) -> "Environment":
+        # Imported for the first page: a node that none is asked of does without its two megabytes.
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+        templates = Environment(
+            loader=FileSystemLoader(self._folders), autoescape=True, undefined=StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
-        self._templates.filters |= {
+        templates.filters |= {
             "person": show_name,
             "date": show_date,
             "moment": show_moment,
@@ -67,6 +75,7 @@ class TemplateRenderer(PageRenderer):
             "size": show_size,
             "bound": show_bound,
         }
+        return templates
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """Return a page."""
