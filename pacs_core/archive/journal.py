@@ -18,7 +18,6 @@ from pacs_core.archive.journal_files import (
     Segment,
     length_of,
     pack,
-    total_size,
     write_all,
 )
 
@@ -107,8 +106,10 @@ class Journal:
         Its place is taken when this returns, so that the caller can tell which segment has it.
         """
         segment = self._active
-        generation, number, offset = segment.reserve(length_of(uid, key, size))
-        return self._put(segment, offset, pack(generation, number, uid, key, content))
+        length = length_of(uid, key, size)
+        generation, number, offset = segment.reserve(length)
+        chunks = pack(generation, number, uid, key, content)
+        return self._put(segment, offset, offset + length, chunks)
 
     def change_over(self) -> list[Segment]:
         """Let another segment take records, if one is free; return those that take none."""
@@ -127,14 +128,14 @@ class Journal:
                 segment.renew()
             return
         for segment in segments:
-            await self._put(segment, 0, [bytes(BLOCK)])
+            await self._put(segment, 0, BLOCK, [bytes(BLOCK)])
             segment.renew()
 
     def _put(
-        self, segment: Segment, offset: int, chunks: Sequence[Chunk]
+        self, segment: Segment, offset: int, end: int, chunks: Sequence[Chunk]
     ) -> "asyncio.Future[None]":
         done: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put(_Job(segment.fd, offset, chunks, offset + total_size(chunks), done))
+        self._queue.put(_Job(segment.fd, offset, chunks, end, done))
         return done
 
     def close(self) -> None:

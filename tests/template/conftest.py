@@ -27,10 +27,11 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def clean_options(wheel_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def clean_options(wheel_folder: Path) -> dict[str, Any]:
     """Options for subprocesses that find our wheels, and nothing that is installed here."""
-    # What mypy makes of our distributions and their libraries is the same for each project.
-    checked = tmp_path_factory.getbasetemp() / "mypy"
+    # What mypy makes of our distributions and their libraries is the same for each project, and
+    # for each worker.
+    checked = wheel_folder.parent / "mypy"
     variables = {"UV_FIND_LINKS": str(wheel_folder), "MYPY_CACHE_DIR": str(checked)}
     return {"env": clean_environment(**variables), "text": True}
 

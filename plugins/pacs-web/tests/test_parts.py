@@ -14,6 +14,7 @@ from pacs_web.config import WebConfig
 from pacs_web.inflating import PIECE, BodyInflater, InflateError, zstd
 from pacs_web.middleware.compression import choose_encoding
 from pacs_web.proxies import Forwarded, Proxies
+from pacs_web.remembered import remembered
 
 ENCODE = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstd.compress}
 
@@ -113,3 +114,16 @@ def test_nothing_heavy_is_imported_before_the_node_is_ready():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_what_usual_headers_say_is_remembered_and_of_long_ones_nothing():
+    read: list[str] = []
+
+    @remembered
+    def length(header: str) -> int:
+        read.append(header)
+        return len(header)
+
+    usual, long = "a" * 256, "a" * 257
+    assert [length(each) for each in (usual, usual, long, long)] == [256, 256, 257, 257]
+    assert read == [usual, long, long]

@@ -5,7 +5,6 @@ One dataset or many are the DICOM JSON Model in an array (PS3.18 F.2.1), or Nati
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Final
 
 from starlette.requests import Request
@@ -17,6 +16,7 @@ from pacs_core.dataset.xml_model import attributes_xml
 from pacs_web.api.http import HttpError, StreamResponse
 from pacs_web.api.media_types import Choice, Representation, accepted_types, choose
 from pacs_web.api.multipart_writing import OutgoingPart, new_boundary, write_multipart
+from pacs_web.remembered import remembered
 
 __all__ = [
     "JSON",
@@ -39,9 +39,6 @@ XML: Final = Representation("application/dicom+xml")
 XML_PARTS: Final = Representation("application/dicom+xml", is_multipart=True)
 """Of many."""
 
-_USUAL_LENGTH: Final = 256
-"""Of an Accept header: what it asks for is remembered, which longer ones are not worth."""
-
 
 def accept(
     request: Request, offered: Sequence[Representation], named: Sequence[str] = ()
@@ -62,18 +59,16 @@ def accept(
         406: none.
     """
     header = ", ".join(request.headers.getlist("accept"))
-    ask = _accepted if len(header) <= _USUAL_LENGTH else _accepted.__wrapped__
-    choices = ask(header, tuple(named), tuple(offered))
+    choices = _accepted(header, tuple(named), tuple(offered))
     if not choices:
         raise not_acceptable(offered)
     return list(choices)
 
 
-@lru_cache(maxsize=256)
+@remembered
 def _accepted(
     header: str, named: tuple[str, ...], offered: tuple[Representation, ...]
 ) -> tuple[Choice, ...]:
-    """Return what is accepted: clients say the same again and again."""
     return tuple(choose(accepted_types(header, named), offered))
 
 

@@ -128,8 +128,12 @@ async def stream_body(request: Request, limit: int | None = None) -> AsyncIterat
         async for piece in pieces:
             total += len(piece)
             if limit is not None and total > limit:
-                raise HttpError(413, f"the body of the request has more than {limit} bytes")
+                raise _too_large(limit)
             yield piece
+
+
+def _too_large(limit: int) -> HttpError:
+    return HttpError(413, f"the body of the request has more than {limit} bytes")
 
 
 async def _pieces(request: Request) -> AsyncGenerator[bytes, None]:
@@ -168,7 +172,7 @@ async def read_body(request: Request, limit: int = 1 << 20) -> bytes:
     async for piece in request.stream():
         total += len(piece)
         if total > limit:
-            raise HttpError(413, f"the body of the request has more than {limit} bytes")
+            raise _too_large(limit)
         pieces.append(piece)
     return b"".join(pieces)
 

@@ -13,11 +13,12 @@ is accepted, and several ranges may accept several (§8.7.3.5.2).
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
 from attrs import field, frozen
+
+from pacs_web.remembered import remembered
 
 __all__ = [
     "MAX_RANGES",
@@ -34,9 +35,6 @@ __all__ = [
 MULTIPART: Final = "multipart/related"
 MAX_RANGES: Final = 200
 """Ranges of an Accept header that are looked at."""
-
-_USUAL_LENGTH: Final = 256
-"""Of a Content-Type header: what it says is remembered, which longer ones are not worth."""
 
 _TYPE: Final = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*/\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)")
 _PARAMETER: Final = re.compile(
@@ -165,14 +163,9 @@ def _next_comma(text: str, at: int) -> int:
     return len(text) if comma < 0 else comma + 1
 
 
+@remembered
 def media_type(text: str) -> MediaType | None:
     """Return the media type of a Content-Type header; None if it is none."""
-    return (_media_type if len(text) <= _USUAL_LENGTH else _media_type.__wrapped__)(text)
-
-
-@lru_cache(maxsize=256)
-def _media_type(text: str) -> MediaType | None:
-    """Return what a header says: clients say the same again and again."""
     return next(read_media_types(text), None)
 
 

@@ -9,12 +9,13 @@ import re
 import sys
 import zlib
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final
 
 import anyio.to_thread
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pacs_web.remembered import remembered
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -27,8 +28,6 @@ _TEXT: Final = re.compile(
 _NEVER: Final = frozenset({204, 206, 304})
 """Statuses of responses that are nothing, a part of something, or what the client has already."""
 _ACCEPT_ENCODING: Final = b"accept-encoding"
-_USUAL_LENGTH: Final = 256
-"""Of that header: what it asks for is remembered, which longer ones are not worth."""
 _LEAST: Final = 1024  # bytes below which it is not worth the while
 _FLUSH: Final = 32 * 1024  # bytes of a stream that are held back at most, but for its first piece
 _IN_A_THREAD: Final = 256 * 1024  # bytes that would keep the event loop busy for too long
@@ -66,8 +65,8 @@ _ENCODERS: Final[dict[str, Callable[[], Any]]] = {"zstd": _Zstd, "gzip": _Gzip}
 """By content coding, what we prefer first."""
 
 
-@lru_cache(maxsize=128)
-def choose_encoding(accept: str | None) -> str:
+@remembered
+def choose_encoding(accept: str) -> str:
     """Return the content coding for an Accept-Encoding header; empty for none."""
     if not accept:
         return ""
@@ -98,8 +97,7 @@ class ResponseCompression:
             await self._app(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == _ACCEPT_ENCODING), b"")
-        choose = choose_encoding if len(given) <= _USUAL_LENGTH else choose_encoding.__wrapped__
-        encoding = choose(given.decode("latin-1"))
+        encoding = choose_encoding(given.decode("latin-1"))
         responder = _Responder(send, encoding, is_head=scope["method"] == "HEAD")
         await self._app(scope, receive, responder.send)
 
