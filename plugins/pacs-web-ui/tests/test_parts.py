@@ -79,6 +79,20 @@ def test_names_are_shown_as_people_write_them(name, shown):
     assert show_name(name) == shown
 
 
+@pytest.mark.parametrize(
+    ("date", "shown"),
+    [
+        ("20260103", "2026-01-03"),
+        ("2026.01.03", "2026-01-03"),
+        (" ", ""),
+        ("2026.1.3", "2026.1.3"),
+        ("x.y", "x.y"),
+    ],
+)
+def test_dates_are_shown_with_hyphens(date, shown):
+    assert show_date(date) == shown
+
+
 @given(st.text(max_size=30))
 def test_any_value_is_shown(text):
     assert isinstance(show_name(text) + show_date(text), str)

@@ -16,7 +16,7 @@ from pacs_web_ui import WebUiConfig, pacs_web_routes
 from pacs_web_ui.zip_files import list_entries, open_zip
 
 from pacs_core.contracts import Level, NodeSettings, Query, Setup
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, file_meta
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, file_meta
 from pacs_core.testing.datasets import SampleStudy
 from pacs_core.testing.operations import memory_node
 
@@ -81,6 +81,19 @@ async def test_files_in_folders_are_stored(server, node, dicom_files, method, tm
     again = (await send(server, make_zip(files))).json()
     assert (again["stored"], again["known"]) == (0, 3)
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_datasets_that_stand_by_themselves_are_stored(server, node) -> None:
+    """Old media have files without preamble and file meta information."""
+    study = SampleStudy()
+    files = [
+        ("explicit", study.make("CT").encode()),
+        ("implicit", study.make("CT").encode(IMPLICIT_VR_LITTLE_ENDIAN)),
+        ("noise", b"\x08\0" * 40),
+    ]
+    report = (await send(server, make_zip(files))).json()
+    assert (report["stored"], report["skipped"], report["failed"]) == (2, 1, 0)
+    assert await stored(node) == 2
 
 
 async def test_progress_comes_as_lines(server, dicom_files) -> None:

@@ -88,9 +88,9 @@ def test_files_that_are_dropped_are_stored(ui, page):
     files = [[f"{n}.dcm", list(part10(each))] for n, each in enumerate(study_of(name))]
     page.goto("/")
     page.evaluate(DROP, ["body", [*files, ["notes.txt", [1, 2, 3]]]])
-    page.get_by_text("3 / 3, 1 failed – Done").wait_for()
+    page.get_by_text("2 / 2, 1 no DICOM files – Done").wait_for()
     page.get_by_role("link", name=name.replace("^", ", ")).wait_for()
-    assert "notes.txt" in page.locator("#uploads .problem").inner_text()
+    assert page.locator("#uploads .problem").count() == 0
     found = ui.get(f"/api/studies?PatientName={name}").json()["studies"]
     assert [each["number_of_study_related_instances"] for each in found] == [2]
 
@@ -123,6 +123,29 @@ def test_a_folder_that_is_dropped_is_stored_with_all_that_is_in_it(ui, page, tmp
     page.get_by_role("link", name=name.replace("^", ", ")).wait_for()
     found = ui.get(f"/api/studies?PatientName={name}").json()["studies"]
     assert [each["number_of_study_related_instances"] for each in found] == [123]
+
+
+def test_a_disc_that_is_dropped_has_more_than_images(ui, page, tmp_path):
+    """What is no DICOM file is counted, and what is one and is refused has a reason."""
+    name = f"Disc^{'Dark' if page.evaluate(SCHEME) else 'Light'}"
+    image, torn = (part10(each) for each in study_of(name))
+    bare = study_of(name)[0]
+    disc = {
+        "DICOMDIR": b"x", ".DS_Store": b"x", "IMAGES/._IM1": b"x", "desktop.ini": b"x",
+        "AUTORUN.INF": b"[autorun]", "VIEWER/viewer.exe": b"MZ" + bytes(1000), "empty": b"",
+        "IMAGES/IM1": image, "IMAGES/IM2": torn[:-3], "IMAGES/BARE": bare.encode(),
+    }  # fmt: skip
+    for path, content in disc.items():
+        (tmp_path / "CD" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "CD" / path).write_bytes(content)
+    page.goto("/")
+    drop_from_disk(page, tmp_path / "CD")
+    page.get_by_text("3 / 3, 3 no DICOM files, 1 failed – Done").wait_for()
+    page.get_by_role("link", name=name.replace("^", ", ")).first.wait_for()
+    (problem,) = page.locator("#uploads .problem").all_inner_texts()
+    assert problem.startswith("IM2: malformed dataset")
+    found = ui.get(f"/api/studies?PatientName={name}").json()["studies"]
+    assert sum(each["number_of_study_related_instances"] for each in found) == 2
 
 
 BROKEN = """

@@ -226,6 +226,7 @@ def test_a_study_is_deleted_after_a_question(ui):
     at = f"/ui/studies/{study['study_instance_uid']}/delete"
     with ui.client() as client:
         page = client.get(at)
+        assert "It is deleted, with all its instances. Instances: 2" in page.text
         assert studies(ui, "PatientID=GONE")["total"] == 1
         for token in ("", "x", "é"):
             assert client.post(at, data={"csrf": token}).status_code == 403

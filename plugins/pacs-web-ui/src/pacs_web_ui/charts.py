@@ -75,7 +75,7 @@ def make_charts(samples: Sequence[LoadSample]) -> list[Chart]:
     operations = _most_frequent(samples)
     return [
         _chart("Operations per second", "/s", samples, operations, _rate),
-        _chart("Throughput", "B/s", samples, ("received", "sent"), _bytes),
+        _chart("Throughput of associations", "B/s", samples, ("received", "sent"), _bytes),
         _chart("Mean duration", "ms", samples, operations, _milliseconds),
     ]
 

@@ -1,8 +1,8 @@
-"""Load of the node: DIMSE operations counted by the meter, and sampled for the charts of an hour.
+"""Load of the node: operations counted by the meter, and sampled for the charts of an hour.
 
-Operations are counted where they end, in whichever worker that is, into memory that all workers
-share. Each worker takes a sample of the sums now and then, so that whichever is asked for a page
-has the same hour to show.
+DIMSE operations are counted here where they end, in whichever worker that is, into memory that all
+workers share; HTTP requests by the web server, and they are one operation more. Each worker takes a
+sample of the sums now and then, so that whichever is asked for a page has the same hour to show.
 """
 
 from abc import ABC, abstractmethod
@@ -29,6 +29,9 @@ from pacs_core.dimse import CommandField
 OPERATIONS: Final = "web_ui_operations"
 SECONDS: Final = "web_ui_operation_seconds"
 BYTES: Final = "web_ui_bytes"
+REQUEST_SECONDS: Final = "web_request_seconds"
+"""The web server's own."""
+HTTP: Final = "HTTP"
 INTERVAL: Final = 10.0
 """Seconds between two samples."""
 SAMPLES: Final = 361
@@ -43,7 +46,7 @@ class LoadSample:
     time : float
         Seconds, on the clock of the event loop.
     operations : mapping of str to float
-        How many have ended, by their name: ``"C-STORE"``.
+        How many have ended, by their name: ``"C-STORE"``, ``"HTTP"``.
     seconds : mapping of str to float
         How long these took in all.
     bytes : mapping of str to float
@@ -108,14 +111,13 @@ class MeteredLoad(LoadHistory, OperationObserver):
     def take(self) -> None:
         """See base."""
         metrics = {each.name: each for each in self._node.meter.collect()}
-        self._samples.append(
-            LoadSample(
-                anyio.current_time(),
-                _values(metrics.get(OPERATIONS), "operation"),
-                _values(metrics.get(SECONDS), "operation"),
-                _values(metrics.get(BYTES), "direction"),
-            )
-        )
+        operations = _values(metrics.get(OPERATIONS), "operation")
+        seconds = _values(metrics.get(SECONDS), "operation")
+        if requests := metrics.get(REQUEST_SECONDS):
+            operations[HTTP] = sum(each.buckets[-1][1] for each in requests.samples)
+            seconds[HTTP] = sum(each.value for each in requests.samples)
+        transferred = _values(metrics.get(BYTES), "direction")
+        self._samples.append(LoadSample(anyio.current_time(), operations, seconds, transferred))
 
     @property
     def samples(self) -> Sequence[LoadSample]:

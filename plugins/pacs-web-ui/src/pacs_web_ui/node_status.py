@@ -20,7 +20,7 @@ from pacs_core.contracts import (
     QueueStatus,
     Sample,
 )
-from pacs_web_ui.load import SECONDS
+from pacs_web_ui.load import HTTP, REQUEST_SECONDS, SECONDS
 
 
 @frozen
@@ -133,13 +133,17 @@ def _disks(node: Node) -> Iterator[DiskStatus]:
 
 def _durations(metrics: list[Metric]) -> Iterator[DurationStatus]:
     for metric in metrics:
-        if metric.name != SECONDS:
+        if metric.name not in (SECONDS, REQUEST_SECONDS):
             continue
-        for sample in sorted(metric.samples, key=lambda each: each.labels["operation"]):
+        for sample in sorted(metric.samples, key=_operation):
             if count := sample.buckets[-1][1]:
                 mean = 1000 * sample.value / count
                 half, most = _bound(sample, 0.5), _bound(sample, 0.95)
-                yield DurationStatus(sample.labels["operation"], count, mean, half, most)
+                yield DurationStatus(_operation(sample), count, mean, half, most)
+
+
+def _operation(sample: Sample) -> str:
+    return sample.labels.get("operation", HTTP)
 
 
 def _bound(sample: Sample, share: float) -> float:

@@ -185,9 +185,14 @@ def show_name(name: str) -> str:
 
 
 def show_date(date: str) -> str:
-    """Return a date with hyphens (ISO 8601), which is read the same everywhere."""
+    """Return a date with hyphens (ISO 8601), which is read the same everywhere.
+
+    Old ones have dots (PS3.5 Table 6.2-1, note).
+    """
     plain = date.strip()
-    return f"{plain[:4]}-{plain[4:6]}-{plain[6:]}" if len(plain) == 8 and plain.isdigit() else plain
+    digits = plain.replace(".", "") if plain[4:5] == plain[7:8] == "." else plain
+    is_date = len(digits) == 8 and digits.isdigit()
+    return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}" if is_date else plain
 
 
 def show_moment(moment: datetime) -> str:

@@ -38,7 +38,17 @@ from pacs_core.contracts import (
     Outcome,
     find_error_status,
 )
-from pacs_core.dataset import NeedMoreData, NotPart10, read_file_meta
+from pacs_core.dataset import (
+    FileMeta,
+    HeaderScanner,
+    MalformedDataset,
+    NeedMoreData,
+    NotPart10,
+    guess_transfer_syntax,
+    read_file_meta,
+    tag_of,
+    texts,
+)
 from pacs_web_ui.auditing import UPLOADED
 from pacs_web_ui.config import WebUiSettings
 from pacs_web_ui.models import UploadReport
@@ -51,6 +61,8 @@ _LOOK_AGAIN: Final = 64 << 20  # bytes after which free space is looked at
 _KEPT_FREE: Final = 1 << 30
 _ZIP: Final = b"PK\x03\x04"
 _DICOMDIR: Final = "1.2.840.10008.1.3.10"
+_SOP_CLASS: Final = tag_of("SOPClassUID")
+_SOP_INSTANCE: Final = tag_of("SOPInstanceUID")
 _DAMAGED: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
@@ -165,17 +177,31 @@ async def _store(
     return evolve(report, stored=report.stored + 1)
 
 
-def _read_meta(beginning: bytes) -> Any:
-    """Return the file meta information (PS3.10 §7.1)."""
+def _read_meta(beginning: bytes) -> FileMeta:
+    """Return the file meta information (PS3.10 §7.1), or what takes its place."""
     if beginning.startswith(_ZIP):
         raise NestedZipError
     try:
         meta = read_file_meta(beginning)
-    except (NotPart10, NeedMoreData) as error:
-        raise NoDicomFileError from error
+    except (NotPart10, NeedMoreData):
+        meta = _guess(beginning)
     if meta.sop_class_uid == _DICOMDIR:
         raise NoDicomFileError
     return meta
+
+
+def _guess(beginning: bytes) -> FileMeta:
+    """Return what a dataset says that stands by itself, as old media have it."""
+    try:
+        syntax = guess_transfer_syntax(beginning)
+        scanner = HeaderScanner(syntax, {_SOP_CLASS, _SOP_INSTANCE})
+        scanner.feed(beginning)
+    except (NotPart10, MalformedDataset) as error:
+        raise NoDicomFileError from error
+    uids = [texts(scanner.attributes, tag)[:1] for tag in (_SOP_CLASS, _SOP_INSTANCE)]
+    if not all(uids):
+        raise NoDicomFileError
+    return FileMeta(uids[0][0], uids[1][0], syntax, 0)
 
 
 async def _dataset(stream: Any, beginning: bytes) -> AsyncIterator[bytes]:

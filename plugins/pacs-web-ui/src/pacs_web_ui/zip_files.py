@@ -28,7 +28,7 @@ _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED: Final = 0x1
 _AES: Final = 99
 _LONGEST_NAME: Final = 120
-_IGNORED: Final = frozenset({"DICOMDIR", ".DS_Store", "Thumbs.db"})
+_IGNORED: Final = frozenset({"DICOMDIR", ".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
 @frozen

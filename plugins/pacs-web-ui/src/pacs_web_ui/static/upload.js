@@ -30,25 +30,39 @@
     }
   }
 
+  // What systems and media put into folders by themselves is not spoken of.
+  const IGNORED = new Set(["DICOMDIR", ".DS_Store", "Thumbs.db", "desktop.ini"]);
+  const isIgnored = ({ name }) => IGNORED.has(name) || name.startsWith("._");
+
+  // PS3.10 §7.1; what has no preamble begins with group 0002, or 0008 in either byte order.
+  function mayBeDicom(bytes) {
+    const at = (place) => String.fromCharCode(...bytes.slice(place, place + 4));
+    const [first, second] = bytes;
+    return at(128) === "DICM" || at(0) === "DICM" ||
+      ([2, 8].includes(first) && second === 0) || (first === 0 && second === 8);
+  }
+
+  // Why an instance was refused is in a Warning (PS3.18 §10.5.3), or in a problem (RFC 9457).
+  async function reasonOf(answer) {
+    const warned = /"((?:[^"\\]|\\.)*)"/.exec(answer.headers.get("warning") ?? "");
+    if (warned) return warned[1].replace(/\\(.)/g, "$1").replace(/^[\d.]+: /, "");
+    try {
+      return (await answer.json()).detail || String(answer.status);
+    } catch {
+      return String(answer.status);
+    }
+  }
+
   async function send(file) {
     const answer = await fetch(button.dataset.to, {
       method: "POST",
       headers: { "content-type": "application/dicom", accept: "application/dicom+json" },
       body: file,
     });
-    if (answer.ok) return "";
-    try {
-      const problem = await answer.json();
-      return problem.detail || String(answer.status);
-    } catch {
-      return String(answer.status);
-    }
+    return answer.ok ? "" : reasonOf(answer);
   }
 
-  async function isZip(file) {
-    const beginning = new Uint8Array(await file.slice(0, 4).arrayBuffer());
-    return String.fromCharCode(...beginning) === "PK\x03\x04";
-  }
+  const isZip = (bytes) => String.fromCharCode(...bytes.slice(0, 4)) === "PK\x03\x04";
 
   function addLine(text, isProblem) {
     const line = document.createElement("p");
@@ -107,14 +121,17 @@
     });
   }
 
-  async function* withoutZips(files) {
+  // Iterates over the files that are to be sent one by one, and sends zip files meanwhile; null
+  // stands for a file that is no DICOM file.
+  async function* sortOut(files) {
     for await (const file of files) {
-      let zip;
-      try { zip = await isZip(file); } catch (error) {
+      if (isIgnored(file)) continue;
+      let bytes;
+      try { bytes = new Uint8Array(await file.slice(0, 132).arrayBuffer()); } catch (error) {
         addLine(`${file.name}: ${error.message}`, true);
         continue;
       }
-      if (!zip) yield file;
+      if (!isZip(bytes)) yield mayBeDicom(bytes) ? file : null;
       else if (await sendZip(file)) refresh();
     }
   }
@@ -124,7 +141,7 @@
   }
 
   async function upload(files) {
-    files = withoutZips(files);
+    files = sortOut(files);
     const first = await files.next();
     if (first.done) return;
     await uploadEach(rejoin(first.value, files));
@@ -142,12 +159,14 @@
     const text = document.createElement("span");
     state.append(bar, text);
     list.append(state);
-    let total = 0, done = 0, failed = 0, ended = false;
+    let total = 0, done = 0, skipped = 0, failed = 0, ended = false;
     const queue = [];
     const show = () => {
       bar.max = Math.max(total, 1);
       bar.value = done;
-      text.textContent = ` ${done} / ${total}` + (failed ? `, ${failed} ${button.dataset.failed}` : "");
+      text.textContent = ` ${done} / ${total}` +
+        (skipped ? `, ${skipped} ${button.dataset.skipped}` : "") +
+        (failed ? `, ${failed} ${button.dataset.failed}` : "");
     };
     const work = async () => {
       for (;;) {
@@ -168,7 +187,13 @@
       }
     };
     const workers = Array.from({ length: AT_ONCE }, work);
-    for await (const file of files) { queue.push(file); total += 1; show(); }
+    for await (const file of files) {
+      if (file) {
+        queue.push(file);
+        total += 1;
+      } else skipped += 1;
+      show();
+    }
     ended = true;
     await Promise.all(workers);
     text.textContent += ` – ${button.dataset.done}`;
