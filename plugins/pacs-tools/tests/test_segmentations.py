@@ -74,6 +74,36 @@ def by_place(array, at):
     }
 
 
+def test_many_images_without_looking_at_their_pixels(run, tmp_path):
+    """What is in their Pixel Data does not matter; several processes read as one does."""
+    number, uid, frame_of_reference = 40, generate_uid(), generate_uid()
+    (tmp_path / "in").mkdir()
+    for slice_ in range(number):
+        dataset = dcmread(CT)
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        dataset.SeriesInstanceUID, dataset.FrameOfReferenceUID = uid, frame_of_reference
+        dataset.ImagePositionPatient = [0, 0, slice_ * 3 * (-1) ** slice_]
+        dataset.PixelData = b"no"
+        dataset.save_as(tmp_path / "in" / f"{slice_:02}.dcm")
+    for path in sorted((tmp_path / "in").iterdir())[1::2]:  # whose positions were not in a row
+        path.unlink()
+    array = np.zeros((128, 128, number // 2), np.uint8)
+    array[3, 5, 7] = 1
+    at = np.diag([-0.661468, -0.661468, 6, 1])
+    nibabel.save(nibabel.Nifti1Image(array, at), tmp_path / "m.nii")
+    made = []
+    for jobs in (1, 2):
+        path = tmp_path / f"{jobs}.dcm"
+        options = ("--like", tmp_path / "in", "-o", path, "--jobs", jobs)
+        assert run("from-masks", tmp_path / "m.nii", *options)[0::2] == (0, "")
+        made.append(dcmread(path))
+    one, two = made
+    assert one.PixelData == two.PixelData
+    assert one.ReferencedSeriesSequence == two.ReferencedSeriesSequence
+    position = one.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0]
+    assert position.ImagePositionPatient[2] == 7 * 6
+
+
 @pytest.mark.parametrize("kind", ["binary", "labelmap"])
 def test_labels_go_there_and_back(run, series, tmp_path, kind):
     array = labels()

@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
-from pacs_core.api.file_commands import CommandError, OptionGroup, say
+from pacs_core.api.file_commands import CommandError, JobsOption, OptionGroup, say
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLEMENTATION_VERSION_NAME,
@@ -21,7 +21,9 @@ from pacs_core.dataset import (
     tag_of,
 )
 from pacs_tools.cda import read_header
-from pacs_tools.files import DicomFile, open_named
+from pacs_tools.changing import check_target
+from pacs_tools.files import DicomFile, open_dicom, open_named
+from pacs_tools.folders import convert_folder
 from pacs_tools.instances import Flag, Instance, InstanceOptions, new_uid, write_instance
 from pacs_tools.output import check_output, write_file
 
@@ -40,6 +42,8 @@ class Kind:
     ----------
     sop_class : str
     mime : str
+    suffix : str
+        How names of such files end.
     modality : str
     begins : pattern
         What its first bytes are.
@@ -49,6 +53,7 @@ class Kind:
 
     sop_class: str
     mime: str
+    suffix: str
     modality: str
     begins: re.Pattern[bytes]
     further: dict[str, tuple[Value, ...]]
@@ -64,10 +69,13 @@ _STORAGE: Final = "1.2.840.10008.5.1.4.1.1.104"
 _CONVERTED: Final[dict[str, tuple[Value, ...]]] = {"ConversionType": ("WSD",)}
 """Of the SC Equipment Module (PS3.3 C.8.6.1)."""
 
-PDF: Final = Kind(f"{_STORAGE}.1", "application/pdf", "DOC", re.compile(rb"%PDF-"), _CONVERTED)
+PDF: Final = Kind(
+    f"{_STORAGE}.1", "application/pdf", ".pdf", "DOC", re.compile(rb"%PDF-"), _CONVERTED
+)
 CDA: Final = Kind(
     f"{_STORAGE}.2",
     "text/XML",
+    ".xml",
     "SR",
     re.compile(rb"(\xef\xbb\xbf)?\s*<"),
     {**_CONVERTED, "HL7InstanceIdentifier": ("2.25.0",)},
@@ -75,6 +83,7 @@ CDA: Final = Kind(
 STL: Final = Kind(
     f"{_STORAGE}.3",
     "model/stl",
+    ".stl",
     "M3D",
     re.compile(rb"(?s).{84}|solid "),
     {
@@ -87,6 +96,12 @@ STL: Final = Kind(
         "SoftwareVersions": (IMPLEMENTATION_VERSION_NAME,),
     },
 )
+
+
+_SUFFIXES: Final = {each.mime.lower(): each.suffix for each in (PDF, CDA, STL)} | {
+    "application/xml": ".xml", "application/sla": ".stl", "model/obj": ".obj",
+    "model/mtl": ".mtl", "image/svg+xml": ".svg",
+}  # fmt: skip
 
 
 @OptionGroup()
@@ -106,68 +121,101 @@ class DocumentOptions(InstanceOptions):
 NO_OPTIONS: Final = DocumentOptions()
 
 
-def from_pdf(source: Path, output: Path, /, *, options: DocumentOptions = NO_OPTIONS) -> None:
+def from_pdf(
+    source: Path, output: Path, /, *, options: DocumentOptions = NO_OPTIONS, jobs: JobsOption = 0
+) -> int:
     """Make an Encapsulated PDF of a PDF.
 
     Parameters
     ----------
     source
-        The PDF.
+        The PDF; or a folder, of which all *.pdf below it are taken.
     output
-        DICOM file to write.
+        DICOM file to write; for a folder the folder to write to, where that of a.pdf is a.pdf.dcm.
     """
-    _wrap(PDF, source, output, options)
+    return _wrap(PDF, source, output, options, jobs)
 
 
-def from_cda(source: Path, output: Path, /, *, options: DocumentOptions = NO_OPTIONS) -> None:
+def from_cda(
+    source: Path, output: Path, /, *, options: DocumentOptions = NO_OPTIONS, jobs: JobsOption = 0
+) -> int:
     """Make an Encapsulated CDA of an HL7 Clinical Document Architecture document.
 
     Parameters
     ----------
     source
-        The XML document, whose id becomes HL7 Instance Identifier.
+        The XML document, whose id becomes HL7 Instance Identifier; or a folder, of which all *.xml
+        below it are taken.
     output
-        DICOM file to write.
+        DICOM file to write, or folder.
     """
-    _wrap(CDA, source, output, options)
+    return _wrap(CDA, source, output, options, jobs)
 
 
-def from_stl(source: Path, output: Path, /, *, options: DocumentOptions = NO_OPTIONS) -> None:
+def from_stl(
+    source: Path, output: Path, /, *, options: DocumentOptions = NO_OPTIONS, jobs: JobsOption = 0
+) -> int:
     """Make an Encapsulated STL of a model for 3D printing, whose unit is mm.
 
     Parameters
     ----------
     source
-        The STL file.
+        The STL file; or a folder, of which all *.stl below it are taken.
     output
-        DICOM file to write.
+        DICOM file to write, or folder.
     """
-    _wrap(STL, source, output, options)
+    return _wrap(STL, source, output, options, jobs)
 
 
-def to_document(source: Path, output: Path, /, *, overwrite: Flag = False) -> None:
+def to_document(
+    source: Path, output: Path, /, *, overwrite: Flag = False, jobs: JobsOption = 0
+) -> int:
     """Write the document that a DICOM file holds, without the padding.
 
     Parameters
     ----------
     source
-        An Encapsulated PDF, CDA, STL or the like.
+        An Encapsulated PDF, CDA, STL or the like; or a folder, of which all such are taken.
     output
-        File to write.
+        File to write; for a folder the folder to write to, where names end as the MIME type says.
     overwrite
         Replace the output if there is one.
     """
+    if source.is_dir():
+
+        def unwrap_found(path: Path, folder: Path) -> bool:
+            with open_dicom(path) as file:
+                if _DOCUMENT not in file.elements.elements and not file.damage:
+                    return False
+                target = folder / _name_document(file)
+                check_target(target, replaces=overwrite)
+                _unwrap(file, target)
+            return True
+
+        return convert_folder(source, output, unwrap_found, jobs)
     check_output(output, overwrite)
-    file = open_named(source)
-    with file:
-        element = file.elements.elements.get(_DOCUMENT)
-        if file.damage:
-            raise CommandError(f"{source}: damaged: {file.damage}")
-        if element is None or isinstance(element.value, tuple):
-            raise CommandError(f"{source}: it has no Encapsulated Document (0042,0011)")
-        said = "".join(file.elements.texts(_LENGTH)[:1])
-        write_file(output, _document(file, element.value, int(said) if said.isdecimal() else None))
+    with open_named(source) as file:
+        _unwrap(file, output)
     say(f"{output} written")
+    return 0
+
+
+def _name_document(file: DicomFile) -> str:
+    """Return the name of the file without .dcm, with the ending of its kind of document."""
+    mime = "".join(file.elements.texts(_MIME)[:1]).lower()
+    suffix = _SUFFIXES.get(mime, ".bin")
+    name = file.path.name.removesuffix(".dcm")
+    return name if name.lower().endswith(suffix) else name + suffix
+
+
+def _unwrap(file: DicomFile, output: Path) -> None:
+    element = file.elements.elements.get(_DOCUMENT)
+    if file.damage:
+        raise CommandError(f"{file.path}: damaged: {file.damage}")
+    if element is None or isinstance(element.value, tuple):
+        raise CommandError(f"{file.path}: it has no Encapsulated Document (0042,0011)")
+    said = "".join(file.elements.texts(_LENGTH)[:1])
+    write_file(output, _document(file, element.value, int(said) if said.isdecimal() else None))
 
 
 def _document(file: DicomFile, value: bytes | BulkData, said: int | None) -> Iterator[bytes]:
@@ -183,8 +231,25 @@ def _document(file: DicomFile, value: bytes | BulkData, said: int | None) -> Ite
         yield from file.read_bulk(value.offset, wanted)
 
 
-def _wrap(kind: Kind, source: Path, output: Path, options: DocumentOptions) -> None:
+def _wrap(kind: Kind, source: Path, output: Path, options: DocumentOptions, jobs: int) -> int:
+    if source.is_dir():
+
+        def wrap_found(path: Path, folder: Path) -> bool:
+            if path.suffix.lower() != kind.suffix:
+                return False
+            target = folder / f"{path.name}.dcm"
+            check_target(target, replaces=options.overwrite)
+            _wrap_file(kind, path, target, options)
+            return True
+
+        return convert_folder(source, output, wrap_found, jobs)
     check_output(output, options.overwrite)
+    _wrap_file(kind, source, output, options)
+    say(f"{output} written")
+    return 0
+
+
+def _wrap_file(kind: Kind, source: Path, output: Path, options: DocumentOptions) -> None:
     size = source.stat().st_size
     with source.open("rb") as file:
         begin = file.read(_BLOCK)

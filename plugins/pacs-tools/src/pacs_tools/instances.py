@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from attrs import evolve, frozen
 
-from pacs_core.api.file_commands import CommandError, Option, OptionGroup, say
+from pacs_core.api.file_commands import CommandError, Option, OptionGroup
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     DataElement,
@@ -92,7 +92,7 @@ class Instance:
 
 
 def write_instance(output: Path, instance: Instance, options: InstanceOptions) -> None:
-    """Write an instance, and say so.
+    """Write an instance.
 
     Raises
     ------
@@ -114,7 +114,6 @@ def write_instance(output: Path, instance: Instance, options: InstanceOptions) -
     further = {element.tag: element for element in instance.further}
     elements = changes.apply(evolve(elements, elements={**elements.elements, **further}))
     write_file(output, _file(elements, instance))
-    say(f"{output} written")
 
 
 def new_uid() -> str:

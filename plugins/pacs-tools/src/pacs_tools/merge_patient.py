@@ -2,21 +2,32 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
-from pacs_core.api.file_commands import CommandError, JobsOption, Option, UsageError, say, walk
+from pacs_core.api.file_commands import (
+    CommandError,
+    JobsOption,
+    Option,
+    UsageError,
+    map_files,
+    say,
+    walk,
+)
 from pacs_core.dataset import (
     DatasetEditor,
     MalformedDataset,
     Modification,
     NotPart10,
     UnencodableValue,
+    scan_file,
     tag_of,
+    texts,
 )
 from pacs_tools.changing import change_files, exit_code, write_whole
-from pacs_tools.files import DicomFile, open_dicom
+from pacs_tools.files import DicomFile
 
 _PATIENT_ID: Final = tag_of("PatientID")
 _FILLED: Final = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
@@ -69,7 +80,7 @@ def merge_patient(
         raise UsageError("say one of --output and --in-place")
     if from_ == into:
         raise UsageError("--from and --into are the same patient")
-    values = _values_of(into, [like] if like else paths)
+    values = _values_of(into, [like] if like else paths, jobs)
 
     def merge(file: DicomFile, target: Path) -> bool:
         if file.elements.texts(_PATIENT_ID) != (from_,):
@@ -83,21 +94,22 @@ def merge_patient(
     return exit_code(done, failed)
 
 
-def _values_of(patient: str, paths: list[Path]) -> Values:
-    """Return what files of a patient say of him."""
-    for path, _ in walk(paths):
-        try:
-            with open_dicom(path) as file:
-                if file.elements.texts(_PATIENT_ID) == (patient,):
-                    return _read(file)
-        except (NotPart10, OSError):
-            continue
+def _values_of(patient: str, paths: list[Path], jobs: int) -> Values:
+    """Return what the first file of a patient says of him."""
+    wanted = {tag_of(each) for each in (*_FILLED, *_OPTIONAL)}
+
+    def read(found: tuple[Path, bool]) -> Values | None:
+        # Why a file cannot be read is said when it is to be changed.
+        with suppress(NotPart10, MalformedDataset, OSError):
+            attributes = scan_file(found[0], wanted).attributes
+            if texts(attributes, _PATIENT_ID) == (patient,):
+                values: Values = {tag: texts(attributes, tag) or None for tag in wanted}
+                return values | {tag_of(each): texts(attributes, tag_of(each)) for each in _FILLED}
+        return None
+
+    if values := next(filter(None, map_files(read, walk(paths), jobs, label="reading")), None):
+        return values
     raise UsageError(f"there is no file of the patient {patient!r}: name one with --like")
-
-
-def _read(file: DicomFile) -> Values:
-    found: Values = {tag_of(each): file.elements.texts(tag_of(each)) for each in _FILLED}
-    return found | {tag_of(each): file.elements.texts(tag_of(each)) or None for each in _OPTIONAL}
 
 
 def _merge(file: DicomFile, values: Values) -> Iterator[bytes | memoryview]:

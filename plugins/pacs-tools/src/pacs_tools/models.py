@@ -18,9 +18,7 @@ from pacs_core.api.file_commands import (
     OptionGroup,
     UsageError,
     complain,
-    map_files,
     say,
-    walk,
 )
 from pacs_core.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -30,7 +28,6 @@ from pacs_core.dataset import (
     ElementSet,
     MalformedModel,
     ModelOptions,
-    NotPart10,
     ReadLimits,
     UnencodableValue,
     encode_elements,
@@ -40,8 +37,9 @@ from pacs_core.dataset import (
 )
 from pacs_core.dataset.json_model import read_json, write_json
 from pacs_core.dataset.xml_model import read_xml, write_xml
-from pacs_tools.changing import check_target, exit_code
-from pacs_tools.files import LIMITS, DicomFile, explain, open_dicom, open_named
+from pacs_tools.changing import check_target
+from pacs_tools.files import LIMITS, DicomFile, open_dicom, open_named
+from pacs_tools.folders import convert_folder
 
 _LONG: Final = 1024
 """Bytes of a value from which on it becomes a file of its own, if there is a folder for them."""
@@ -185,40 +183,28 @@ def _convert(
 def _convert_folder(
     source: Path, output: Path, conversion: Conversion, model: _Model, jobs: int
 ) -> int:
-    def convert_one(found: tuple[Path, bool]) -> tuple[bool, bool]:
-        """Return whether a file was converted, and whether that failed."""
-        path, _ = found
+    def convert_one(path: Path, folder: Path) -> bool:
         below = path.relative_to(source)
-        try:
-            is_model = model.is_in(path)
-            made = below.name.removesuffix(model.suffix) if is_model else below.name
-            if is_model and made == below.name:
-                made += ".dcm"
-            target = output / below.with_name(made if is_model else made + model.suffix)
-            check_target(target, replaces=conversion.overwrite)
-            # Values are files named by their place: those of each file need a folder.
-            folder = conversion.bulk and conversion.bulk / below.with_name(made)
-            within = evolve(conversion, bulk=folder)
-            if is_model:
-                _from_model(path, target, within, model.read)
-                return True, False
-            with open_dicom(path, _limits(within)) as file:
-                if file.damage and not file.has_meta:
-                    return False, False
-                _to_model(file, target, within, model.write)
-        except (CommandError, NotPart10, OSError) as error:
-            named = isinstance(error, CommandError)
-            reason = str(error) if named else explain(path, False, error)
-            if reason:
-                complain(reason if named else f"{path}: {reason}")
-            return False, bool(reason)
-        return True, False
+        is_model = model.is_in(path)
+        made = below.name.removesuffix(model.suffix) if is_model else below.name
+        if is_model and made == below.name:
+            made += ".dcm"
+        target = folder / (made if is_model else made + model.suffix)
+        check_target(target, replaces=conversion.overwrite)
+        # Values are files named by their place: those of each file need a folder.
+        within = evolve(
+            conversion, bulk=conversion.bulk and conversion.bulk / below.with_name(made)
+        )
+        if is_model:
+            _from_model(path, target, within, model.read)
+            return True
+        with open_dicom(path, _limits(within)) as file:
+            if file.damage and not file.has_meta:
+                return False
+            _to_model(file, target, within, model.write)
+        return True
 
-    files = walk([source], without=output)
-    results = [*map_files(convert_one, files, jobs, label="converting")]
-    done = sum(is_done for is_done, _ in results)
-    say(f"{done} file{'' if done == 1 else 's'} written")
-    return exit_code(done, sum(has_failed for _, has_failed in results))
+    return convert_folder(source, output, convert_one, jobs)
 
 
 def _limits(conversion: Conversion) -> ReadLimits:
@@ -285,6 +271,9 @@ def _inline(file: DicomFile, within: ElementSet) -> ElementSet:
 
 
 def _to_dicom(elements: ElementSet, output: Path) -> None:
+    # Others put File Meta Information into models, which is of another file (PS3.18 F.2).
+    kept = {tag: each for tag, each in elements.elements.items() if tag >> 16 not in {0, 2}}
+    elements = evolve(elements, elements=kept)
     sop_class, sop_instance = elements.texts(_SOP_CLASS), elements.texts(_SOP_INSTANCE)
     if not sop_class or not sop_instance:
         raise MalformedModel("it has no SOP Class UID, or no SOP Instance UID")

@@ -9,9 +9,11 @@ from typing import Final, Literal
 
 from attrs import frozen
 
-from pacs_core.api.file_commands import CommandError
+from pacs_core.api.file_commands import CommandError, JobsOption, say
 from pacs_core.api.images import SEQUENCE_END, encapsulate, frame_item
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, DataElement, Value, element_header, tag_of
+from pacs_tools.changing import check_target
+from pacs_tools.folders import convert_folder
 from pacs_tools.instances import NO_OPTIONS, Flag, Instance, InstanceOptions, write_instance
 from pacs_tools.output import check_output
 from pacs_tools.pictures.decoded import Pages, examine_pages, read_pages
@@ -21,6 +23,7 @@ _PIXEL_DATA: Final = tag_of("PixelData")
 _ICC_PROFILE: Final = tag_of("ICCProfile")
 _LONGEST: Final = 0xFFFF_FFFE
 _LONGEST_JPEG: Final = 1 << 30
+_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
 
 Values = dict[str, tuple[Value, ...]]
 
@@ -66,7 +69,8 @@ def from_image(
     kind: Literal["sc", "photo", "endoscopy", "microscopy"] = "sc",
     decode: Flag = False,
     options: InstanceOptions = NO_OPTIONS,
-) -> None:
+    jobs: JobsOption = 0,
+) -> int:
     """Make an image of a picture: PNG, JPEG, TIFF, BMP.
 
     A JPEG is not compressed again: it becomes the frame as it is, without Exif and comments. Pages
@@ -76,28 +80,43 @@ def from_image(
     Parameters
     ----------
     source
-        The picture.
+        The picture; or a folder, of which all such below it are taken.
     output
-        DICOM file to write.
+        DICOM file to write; for a folder the folder to write to, where that of a.png is a.png.dcm.
     kind
         "sc" for Secondary Capture; "photo", "endoscopy" and "microscopy" for Visible Light.
     decode
         Store a JPEG uncompressed, as it must be if it is progressive or to be turned.
     """
+    if source.is_dir():
+
+        def convert_found(path: Path, folder: Path) -> bool:
+            if path.suffix.lower() not in _SUFFIXES:
+                return False
+            target = folder / f"{path.name}.dcm"
+            check_target(target, replaces=options.overwrite)
+            write_instance(target, _read(path, KINDS[kind], decode), options)
+            return True
+
+        return convert_folder(source, output, convert_found, jobs)
     check_output(output, options.overwrite)
+    write_instance(output, _read(source, KINDS[kind], decode), options)
+    say(f"{output} written")
+    return 0
+
+
+def _read(source: Path, kind: Kind, decode: bool) -> Instance:
     with source.open("rb") as file:
         is_jpeg = file.read(3) == b"\xff\xd8\xff"
-    if is_jpeg and not decode:
-        if source.stat().st_size > _LONGEST_JPEG:
-            raise CommandError(f"{source}: it is larger than 1 GiB")
-        try:
-            picture = read_jpeg_file(source.read_bytes())
-        except CommandError as error:
-            raise CommandError(f"{source}: {error}") from error
-        instance = _compressed(picture, KINDS[kind])
-    else:
-        instance = _native(source, examine_pages(source), KINDS[kind])
-    write_instance(output, instance, options)
+    if not is_jpeg or decode:
+        return _native(source, examine_pages(source), kind)
+    if source.stat().st_size > _LONGEST_JPEG:
+        raise CommandError(f"{source}: it is larger than 1 GiB")
+    try:
+        picture = read_jpeg_file(source.read_bytes())
+    except CommandError as error:
+        raise CommandError(f"{source}: {error}") from error
+    return _compressed(picture, kind)
 
 
 def _compressed(picture: JpegFile, kind: Kind) -> Instance:

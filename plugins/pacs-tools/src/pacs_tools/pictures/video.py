@@ -75,6 +75,7 @@ def from_video(
         raise CommandError(f"{source}: {error}") from error
     instance = Instance(values, syntax, _PIXEL_DATA, _pieces(source, size))
     write_instance(output, instance, options)
+    say(f"{output} written")
 
 
 def _describe(

@@ -4,7 +4,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pacs_core.api.file_commands import CommandError, CommandGroup, Option, UsageError, say
+from pacs_core.api.file_commands import (
+    CommandError,
+    CommandGroup,
+    JobsOption,
+    Option,
+    UsageError,
+    say,
+)
 from pacs_tools.instances import Flag, new_uid
 from pacs_tools.output import check_output, write_file
 from pacs_tools.segmentations.segments import (
@@ -116,6 +123,7 @@ def from_masks(
     segments: Path | None = None,
     kind: Literal["binary", "fractional", "labelmap"] = "binary",
     overwrite: Flag = False,
+    jobs: JobsOption = 0,
 ) -> None:
     """Make a segmentation of NIfTI masks, which must be on the grid of the images.
 
@@ -139,7 +147,7 @@ def from_masks(
     """
     check_output(output, overwrite)
     require()
-    images = read_series(like)
+    images = read_series(like, jobs)
     volumes = [place(path, read_mask(path), images) for path in masks]
     volume = _combine(volumes, kind)
     described = _describe(volume, segments, kind, len(volumes))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from pacs_core.api.file_commands import CommandError, walk
+from pacs_core.api.file_commands import CommandError, map_files, walk
 
 if TYPE_CHECKING:
     import numpy as np
-    from highdicom import Volume
+    from highdicom import Volume, VolumeGeometry
     from pydicom import Dataset
 
 _SIGNS: Final = (-1.0, -1.0, 1.0, 1.0)
@@ -96,31 +96,63 @@ def read_mask(path: Path) -> Mask:
     return Mask(array, np.asarray(image.affine))
 
 
-def read_series(paths: Iterable[Path]) -> "list[Dataset]":
-    """Read the images of one series, which a segmentation is to refer to.
+def read_series(paths: Iterable[Path], jobs: int) -> "list[Dataset]":
+    """Read the images of one series, which a segmentation is to refer to, without their pixels.
 
     Raises
     ------
     CommandError
         There are none, or of several series.
     """
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
-    found: list[Dataset] = []
-    for path, named in walk(paths):
-        try:
-            dataset = dcmread(path)
-        except InvalidDicomError as error:
-            if named:
-                raise CommandError(f"{path}: not a DICOM file") from error
-            continue
-        if "PixelData" in dataset and "ImagePositionPatient" in dataset:
-            found.append(dataset)
+    found = [*filter(None, map_files(_read_image, walk(paths), jobs, label="reading"))]
     series = {str(dataset.get("SeriesInstanceUID")) for dataset in found}
     if len(series) != 1:
         raise CommandError(f"--like has images of {len(series)} series instead of one")
     return found
+
+
+def _read_image(file: tuple[Path, bool]) -> "Dataset | None":
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    path, named = file
+    try:
+        dataset = dcmread(path, stop_before_pixels=True)
+    except InvalidDicomError as error:
+        if named:
+            raise CommandError(f"{path}: not a DICOM file") from error
+        return None
+    return dataset if "BitsAllocated" in dataset and "ImagePositionPatient" in dataset else None
+
+
+def _grid_of(images: "list[Dataset]") -> "VolumeGeometry":
+    """Return where the voxels of a series are (PS3.3 C.7.6.2)."""
+    from highdicom import VolumeGeometry
+    from highdicom.spatial import get_series_volume_positions
+
+    first = images[0]
+    for keyword in (
+        "FrameOfReferenceUID", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
+    ):  # fmt: skip
+        if any(image[keyword].value != first[keyword].value for image in images):
+            raise ValueError(f"they have not the same {keyword}")
+    spacing: float = first.get("SpacingBetweenSlices") or 1.0
+    if len(images) > 1:
+        found, positions = get_series_volume_positions(images)
+        if found is None or positions is None:
+            raise ValueError("they are not at regular distances")
+        spacing, first = found, images[positions.index(0)]
+    return VolumeGeometry.from_attributes(
+        image_position=first.ImagePositionPatient,
+        image_orientation=first.ImageOrientationPatient,
+        rows=first.Rows,
+        columns=first.Columns,
+        pixel_spacing=first.PixelSpacing,
+        spacing_between_slices=spacing,
+        number_of_frames=len(images),
+        coordinate_system="PATIENT",
+        frame_of_reference_uid=first.FrameOfReferenceUID,
+    )
 
 
 def place(path: Path, mask: Mask, images: "list[Dataset]") -> "Volume":
@@ -132,11 +164,11 @@ def place(path: Path, mask: Mask, images: "list[Dataset]") -> "Volume":
         It is not on their grid, or has something outside of them.
     """
     import numpy as np
-    from highdicom import Volume, get_volume_from_series
+    from highdicom import Volume
 
     try:
-        grid = get_volume_from_series(images, apply_modality_transform=False)
-    except (ValueError, RuntimeError, AttributeError) as error:
+        grid = _grid_of(images)
+    except (ValueError, RuntimeError, AttributeError, KeyError) as error:
         raise CommandError(f"the images of --like make no volume: {error}") from error
     volume = Volume(
         mask.array,
