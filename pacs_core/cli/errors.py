@@ -31,6 +31,9 @@ LIMITED = 4
 NOT_LOSSLESS = 5
 """A conversion would have lost something, and what it made was not kept."""
 
+TRACEBACK_VARIABLE = "PACS_TRACEBACK"
+"""Environment variable that asks for the traceback of what ends a command, if it is set."""
+
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 """128 + SIGPIPE, as of a program that the signal has ended."""
@@ -61,7 +64,7 @@ def report(error: BaseException) -> int:
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, sys.stdout.fileno())
         return BROKEN_PIPE
-    if logging.getLogger().isEnabledFor(logging.DEBUG):
+    if logging.getLogger().isEnabledFor(logging.DEBUG) or os.environ.get(TRACEBACK_VARIABLE):
         traceback.print_exception(error)
     return max(map(_report_one, leaves))
 
@@ -112,6 +115,6 @@ def _report_of_kernel(error: BaseException) -> int:
         return FAILURE
     complain(
         f"internal error: {type(error).__name__}: {error}; "
-        "run it again with --log-level debug for a traceback"
+        f"with {TRACEBACK_VARIABLE}=1 in the environment there is a traceback"
     )
     return FAILURE

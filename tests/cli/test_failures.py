@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from pacs_core.cli.errors import TRACEBACK_VARIABLE, report
+
 
 @pytest.fixture
 def silent_peer():
@@ -140,3 +142,15 @@ def test_a_query_whose_output_nobody_reads(serve, samples, tmp_path) -> None:
     os.close(writing)
     assert process.returncode == 141
     assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize("value", ["", "1"])
+def test_the_traceback_of_an_internal_error_is_there_for_who_asks(capsys, monkeypatch, value):
+    """File commands have no ``--log-level``: the environment is what all commands read."""
+    monkeypatch.setenv(TRACEBACK_VARIABLE, value)
+    with pytest.raises(RuntimeError) as raised:
+        raise RuntimeError("surprise")
+    assert report(raised.value) == 1
+    err = capsys.readouterr().err
+    assert f"internal error: RuntimeError: surprise; with {TRACEBACK_VARIABLE}=1" in err
+    assert ("Traceback" in err) is bool(value)

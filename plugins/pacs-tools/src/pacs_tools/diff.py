@@ -8,7 +8,14 @@ from typing import Annotated, Final, Literal
 
 from attrs import frozen
 
-from pacs_core.api.file_commands import CommandError, JsonOption, Option, complain, dump_json
+from pacs_core.api.file_commands import (
+    CommandError,
+    JsonOption,
+    Option,
+    complain,
+    dump_json,
+    escape,
+)
 from pacs_core.dataset import (
     BULK_VRS,
     BulkData,
@@ -129,7 +136,7 @@ class Comparison:
         """Iterate over the differences, in the order of tags."""
         meta = self.first.meta.transfer_syntax_uid, self.second.meta.transfer_syntax_uid
         if meta[0] != meta[1] and 0x0002_0010 not in self.ignored:
-            yield Difference("TransferSyntaxUID", "both", *meta)
+            yield Difference("TransferSyntaxUID", "both", escape(meta[0]), escape(meta[1]))
         yield from self._compare(self.first.elements, self.second.elements, "")
 
     def _compare(self, one: ElementSet, other: ElementSet, path: str) -> Iterator[Difference]:

@@ -144,7 +144,7 @@ class _Lines:
         for tag, (vr, attribute) in _META.items():
             if value := getattr(file.meta, attribute):
                 name = uid_name(value) if vr == "UI" else ""
-                shown = f"{value} = {name}" if name else value
+                shown = escape(f"{value} = {name}" if name else value)
                 if line := self._format(0, tag, vr, keyword_of(tag), shown):
                     lines.append(" " * _OFFSET * self._offsets + line)
 
@@ -202,7 +202,7 @@ class _Lines:
         start: int = 0,
     ) -> str:
         if creator:
-            name = private_name(creator, tag)
+            name = escape(private_name(creator, tag))
         elif tag & 0x1_0000 and 0x10 <= tag & 0xFFFF <= 0xFF:
             name = "PrivateCreator"
         else:

@@ -194,19 +194,24 @@ def _edits(file: DicomFile, changed: ElementSet) -> Iterator[tuple[int, Edit]]:
 
 
 def _begin(file: DicomFile, changed: ElementSet) -> Iterator[bytes]:
-    """Yield preamble and File Meta Information, anew if they name another instance."""
-    uids = [next(iter(changed.texts(tag)), "") for tag in (_SOP_CLASS, _SOP_INSTANCE)]
-    meta = file.meta
-    head = file.head
-    if not file.has_meta or uids == [meta.sop_class_uid, meta.sop_instance_uid]:
+    """Yield preamble and File Meta Information, anew if they are to name another instance."""
+    meta, head = file.meta, file.head
+    old, uids = (
+        [next(iter(elements.texts(tag)), "") for tag in (_SOP_CLASS, _SOP_INSTANCE)]
+        for elements in (file.elements, changed)
+    )
+    if not file.has_meta or uids in (old, [meta.sop_class_uid, meta.sop_instance_uid]):
         yield head
         return
-    made = file_meta(
-        uids[0], uids[1], meta.transfer_syntax_uid, meta.source_ae_title,
-        meta.sending_ae_title, meta.receiving_ae_title,
-        private_creator_uid=meta.private_creator_uid,
-        private_information=meta.private_information,
-    )  # fmt: skip
+    try:
+        made = file_meta(
+            uids[0], uids[1], meta.transfer_syntax_uid, meta.source_ae_title,
+            meta.sending_ae_title, meta.receiving_ae_title,
+            private_creator_uid=meta.private_creator_uid,
+            private_information=meta.private_information,
+        )  # fmt: skip
+    except ValueError as error:
+        raise CommandError(f"{file.path}: {error}") from error
     # The preamble may make the file readable as another format, as TIFF (PS3.10 §7.1).
     kept = head[:_PREAMBLE] if head[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else bytes(_PREAMBLE)
     yield kept + made[_PREAMBLE:]

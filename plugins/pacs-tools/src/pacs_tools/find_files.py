@@ -1,5 +1,6 @@
 """``pacs find-files``: a folder queried as if it were an archive."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -9,6 +10,7 @@ from pacs_core.api.file_commands import (
     Option,
     UsageError,
     complain,
+    escape,
     map_files,
     walk,
 )
@@ -66,7 +68,8 @@ def find_files(
         if not all(matches(condition, attributes) for condition in conditions):
             return None, False
         if writer is None:
-            print(path)
+            # Names may be anything: a terminal would act on them, xargs needs them as they are.
+            print(escape(str(path)) if sys.stdout.isatty() else path)
         return {tag: attributes.get(tag, ()) for tag in keys}, False
 
     found = problems = 0

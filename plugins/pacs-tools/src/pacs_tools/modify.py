@@ -193,8 +193,13 @@ class Table:
 
 
 def _read_table(path: Path) -> Table:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = [row for row in csv.reader(file) if row]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: it is not in UTF-8 at byte {error.start}") from error
+    except csv.Error as error:
+        raise UsageError(f"{path}: it is no table: {error}") from error
     if not rows or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
         raise UsageError(
             f"{path}: it needs a row of keywords, and as many values in each other row"

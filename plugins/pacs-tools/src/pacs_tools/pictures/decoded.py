@@ -1,9 +1,11 @@
 """PNG, TIFF, BMP and JPEG files decoded by Pillow, page by page, as native frames."""
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from warnings import catch_warnings
 
 from attrs import frozen
 
@@ -16,6 +18,11 @@ _FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP")
 _LOSSY: Final = frozenset({"jpeg", "tiff_jpeg", "webp"})
 _BITS_PER_SAMPLE: Final = 258
 _MOST_PAGES: Final = 100_000
+_DAMAGE: Final = (
+    ArithmeticError, AttributeError, EOFError, LookupError, SyntaxError, TypeError, ValueError,
+    struct.error,
+)  # fmt: skip
+"""What Pillow raises for files that are damaged."""
 
 
 @frozen
@@ -90,7 +97,7 @@ def read_pages(path: Path, pages: Pages) -> Iterator[bytes]:
             try:
                 image.seek(number)
                 frame = _samples(path, image, pages)
-            except (OSError, ValueError, SyntaxError) as error:
+            except (OSError, *_DAMAGE) as error:
                 raise CommandError(f"{path}: page {number + 1} is damaged: {error}") from error
             if len(frame) != pages.frame_size:
                 raise CommandError(f"{path}: page {number + 1} is not as its header says")
@@ -106,11 +113,12 @@ def _open(path: Path) -> Iterator["Image"]:
             "to read pictures Pillow is needed: pip install 'pacs-tools[images]'"
         ) from error
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        # What Pillow warns of it reads all the same, or fails.
+        with catch_warnings(action="ignore"), Image.open(path, formats=_FORMATS) as image:
             yield image
     except UnidentifiedImageError as error:
         raise CommandError(f"{path}: it is no {', '.join(_FORMATS)} that can be read") from error
-    except (Image.DecompressionBombError, EOFError, SyntaxError, ValueError) as error:
+    except (Image.DecompressionBombError, *_DAMAGE) as error:
         raise CommandError(f"{path}: it cannot be read: {error}") from error
     except OSError as error:
         if error.errno is None:  # Pillow's own, of what it reads
