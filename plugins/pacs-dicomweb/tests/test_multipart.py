@@ -18,7 +18,7 @@ from pacs_dicomweb.multipart import (
     find_only_part,
     split,
 )
-from pacs_web.api.multipart_writing import OutgoingPart, write_multipart
+from pacs_web.api.multipart_writing import OutgoingPart, multipart_length, write_multipart
 
 BOUNDARIES = st.text("abcXYZ019'()+_,-./:=? ", min_size=1, max_size=70).filter(
     lambda text: not text.endswith((" ", "-"))
@@ -245,3 +245,25 @@ def test_write():
         ),
         ({"content-type": "text/plain", "content-length": "0"}, b""),
     ]
+
+
+@given(st.lists(st.integers(0, 200_000), max_size=4), st.booleans())
+def test_how_long_a_body_will_be_is_known_if_all_parts_say_it_of_theirs(lengths, is_streamed):
+    async def streamed(length: int) -> AsyncIterator[bytes]:
+        yield bytes(length // 2)
+        yield bytes(length - length // 2)
+
+    def part(length: int) -> OutgoingPart:
+        content = streamed(length) if is_streamed else bytes(length)
+        return OutgoingPart("a/b", content, "/x", length)
+
+    async def written() -> int:
+        async def each() -> AsyncIterator[OutgoingPart]:
+            for length in lengths:
+                yield part(length)
+
+        return sum([len(chunk) async for chunk in write_multipart(each(), "ab")])
+
+    made = [part(length) for length in lengths]
+    assert multipart_length(made, "ab") == anyio.run(written)
+    assert multipart_length([*made, OutgoingPart("a/b", streamed(1))], "ab") is None

@@ -89,6 +89,14 @@ class TestInstances:
         assert int(headers["content-length"]) == len(content)
         assert read(content).file_meta.TransferSyntaxUID == RLELossless
 
+    def test_a_study_as_it_is_stored_says_how_long_it_is(self, stored, wire):
+        """So a client can show how far it is, and tells a part from the whole (RFC 9112 §6.3)."""
+        response = stored.web.get(f"/studies/{stored.uid}", f"{DICOM}; transfer-syntax=*")
+        assert int(response.headers["content-length"]) == len(response.content)
+        assert len(wire.read_parts(response)) == 4
+        converted = stored.web.get(f"/studies/{stored.uid}", DICOM)
+        assert "content-length" not in converted.headers
+
     def test_converted(self, stored, wire):
         accept = f"{DICOM}; transfer-syntax={JPEG2000Lossless}"
         [(_, content)] = wire.read_parts(stored.web.get(path_of(stored.native), accept))

@@ -9,6 +9,7 @@ from pacs_core.api.conversion import scanned_image
 from pacs_core.api.images import IMAGE_TAGS, is_lossless
 from pacs_core.api.streams import begin_iteration
 from pacs_core.contracts import (
+    CHUNK_SIZE,
     Action,
     Archive,
     FrameFormat,
@@ -32,6 +33,8 @@ NOT_FOR_THE_WEB: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_E
 """They shall not be used with Web Services (§8.7.3)."""
 
 _HEAD: Final = 64 * 1024
+_WHOLE: Final = 4 * CHUNK_SIZE
+"""Bytes of a dataset that are read before any of it is sent."""
 
 
 def accepted_syntaxes(named: Sequence[str], stored: str) -> tuple[str, ...]:
@@ -151,8 +154,12 @@ class Deliveries:
         """
         instance = delivery.instance
         if delivery.is_as_stored:
-            async with await archive.open(instance) as reader:
-                async for chunk in reader.chunks(0):
+            # Most objects are read once, to be checked and to be sent.
+            reader, head = await archive.open_and_read(instance, _WHOLE)
+            async with reader:
+                yield await reader.read(0, instance.dataset_offset)
+                yield head
+                async for chunk in reader.chunks(instance.dataset_offset + len(head)):
                     yield chunk
             return
         reader, head = await archive.open_and_read(instance, _HEAD)

@@ -6,7 +6,12 @@ from typing import Final
 from pacs_web.api.datasets import not_acceptable, warning_header
 from pacs_web.api.http import StreamResponse
 from pacs_web.api.media_types import Choice, Representation
-from pacs_web.api.multipart_writing import OutgoingPart, new_boundary, write_multipart
+from pacs_web.api.multipart_writing import (
+    OutgoingPart,
+    multipart_length,
+    new_boundary,
+    write_multipart,
+)
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -84,7 +89,9 @@ class InstanceRetrieval:
             only = syntaxes.pop() if len(syntaxes) == 1 else ""
             headers["Content-Type"] = DICOM.content_type(boundary, only)
             parts = self._parts(request, archive, planned, deliveries)
-            content = write_multipart(parts, boundary)
+            if length := multipart_length(parts, boundary):
+                headers["Content-Length"] = str(length)
+            content = write_multipart(_each(parts), boundary)
         return StreamResponse(content, status, headers=_weaken_tag(headers))
 
     async def single_file(
@@ -162,21 +169,24 @@ class InstanceRetrieval:
         headers |= range_headers(wanted, length)
         return StreamResponse(_part_of(archive, delivery.instance, wanted), 206, headers=headers)
 
-    async def _parts(
+    def _parts(
         self,
         request: Request,
         archive: Archive,
         planned: Deliveries,
         deliveries: Sequence[PlannedInstance],
-    ) -> AsyncIterator[OutgoingPart]:
+    ) -> list[OutgoingPart]:
+        """Return the parts, of which none is opened before its turn comes."""
         url = self._service.url(request)
-        for delivery in deliveries:
-            yield OutgoingPart(
-                FILE.content_type("", delivery.transfer_syntax_uid),
-                planned.file(archive, delivery),
-                location=f"{url}{resource_of_instance(delivery.instance.identity).path}",
-                length=delivery.length,
+        return [
+            OutgoingPart(
+                FILE.content_type("", each.transfer_syntax_uid),
+                planned.file(archive, each),
+                location=f"{url}{resource_of_instance(each.instance.identity).path}",
+                length=each.length,
             )
+            for each in deliveries
+        ]
 
     async def _named(
         self, archive: Archive, planned: Deliveries, deliveries: Sequence[PlannedInstance]
@@ -197,6 +207,11 @@ class InstanceRetrieval:
         await self._service.record(
             request, RETRIEVED, Outcome.SUCCESS, details, tuple(sorted(studies))
         )
+
+
+async def _each(parts: list[OutgoingPart]) -> AsyncIterator[OutgoingPart]:
+    for part in parts:
+        yield part
 
 
 async def _part_of(

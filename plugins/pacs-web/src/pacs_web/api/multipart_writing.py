@@ -1,13 +1,18 @@
 """Multipart/related bodies, written while they are sent (RFC 2046 §5.1, RFC 2387)."""
 
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Final
 
 from attrs import field, frozen
 
 from pacs_core.api.streams import closing
 
-__all__ = ["OutgoingPart", "new_boundary", "write_multipart", "write_single"]
+__all__ = ["OutgoingPart", "multipart_length", "new_boundary", "write_multipart", "write_single"]
+
+_LINE_END: Final = b"\r\n"
+_SHORT: Final = 64 * 1024
+"""Bytes whose copy costs less than to be sent by themselves."""
 
 
 @frozen
@@ -55,27 +60,47 @@ def new_boundary() -> str:
 def write_single(part: OutgoingPart, boundary: str) -> bytes:
     """Return a multipart body of one part, whose content is there."""
     assert isinstance(part.content, bytes)  # noqa: S101 - for the type checker
-    delimiter = f"--{boundary}".encode()
-    return b"".join((delimiter, b"\r\n", part.head(), part.content, b"\r\n", delimiter, b"--\r\n"))
+    return b"".join((_first(part, boundary), part.content, _LINE_END, _last(boundary)))
+
+
+def _first(part: OutgoingPart, boundary: str) -> bytes:
+    return b"".join((f"--{boundary}\r\n".encode(), part.head()))
+
+
+def _last(boundary: str) -> bytes:
+    return f"--{boundary}--\r\n".encode()
+
+
+def multipart_length(parts: Iterable[OutgoingPart], boundary: str) -> int | None:
+    """Return how many bytes a multipart body has; None if a part does not say that of its own."""
+    total = len(_last(boundary))
+    for part in parts:
+        length = len(part.content) if isinstance(part.content, bytes) else part.length
+        if length is None:
+            return None
+        total += len(_first(part, boundary)) + length + len(_LINE_END)
+    return total
 
 
 async def write_multipart(
     parts: AsyncIterable[OutgoingPart], boundary: str
 ) -> AsyncIterator[bytes | memoryview]:
     """Iterate over a multipart body; what the parts raise ends it without a last delimiter."""
-    delimiter = f"--{boundary}".encode()
     line_end = b""
     async for part in parts:
-        head = b"".join((line_end, delimiter, b"\r\n", part.head()))
-        line_end = b"\r\n"
+        head = line_end + _first(part, boundary)
+        line_end = _LINE_END
         if isinstance(part.content, bytes):
             yield head + part.content
             continue
         async with closing(part.content) as chunks:
             # Before the head: what cannot be opened fails before anything is sent, with a status.
             first = await anext(chunks, b"")
-            yield head
-            yield first
+            if len(first) <= _SHORT:
+                yield head + first
+            else:
+                yield head
+                yield first
             async for chunk in chunks:
                 yield chunk
-    yield b"".join((line_end, delimiter, b"--\r\n"))
+    yield line_end + _last(boundary)
