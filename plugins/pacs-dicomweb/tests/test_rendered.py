@@ -41,6 +41,21 @@ def picture(response):
     return image
 
 
+def check_ranges(web, path, content, start, end):
+    """Safari plays no video without ranges (RFC 9110 §14.1), and nobody can jump within one."""
+    part = web.get(path, headers={"Range": f"bytes={start}-{end - 1}"})
+    assert (part.status_code, part.content) == (206, content[start:end])
+    assert part.headers["content-range"] == f"bytes {start}-{end - 1}/{len(content)}"
+    last = web.get(path, headers={"Range": "bytes=-3"})
+    assert last.content == content[-3:]
+    assert web.get(path, headers={"Range": f"bytes={len(content)}-"}).status_code == 416
+    whole = web.get(path)
+    assert whole.headers["content-length"] == str(len(content))
+    assert whole.headers["accept-ranges"] == "bytes"
+    same = web.get(path, headers={"If-None-Match": whole.headers["etag"]})
+    assert same.status_code == 304
+
+
 def store_gradient(web, study, frames=1, syntax=None, elements=None, modality="CT"):
     """Store an image whose left is dark and whose right is bright, 64 wide, 32 high."""
     made = study.make(modality)
@@ -145,12 +160,32 @@ class TestRendered:
         response = shared.get(f"{path_of(pdf)}/rendered", "application/pdf")
         assert response.headers["content-type"] == "application/pdf"
         assert response.content.startswith(b"%PDF")
+        content = pdf.values["EncapsulatedDocument"] + b"\0"  # it does not say its length
+        check_ranges(shared, f"{path_of(pdf)}/rendered", content, 2, 9)
+        uid = pdf.sop_instance_uid
+        answer = shared.get(f"/wado?requestType=WADO&objectUID={uid}&contentType=application/pdf")
+        assert answer.headers["content-type"] == "application/pdf"
+        assert answer.content == content
         assert shared.get(f"{path_of(page)}/rendered").status_code == 404
         assert shared.get(f"{path_of(pdf)}/thumbnail").status_code == 404
         # A response in parts has one at least (RFC 2046 §5.1.1).
         series = path_of(pdf).rpartition("/instances")[0]
         for resource in (series, series.rpartition("/series")[0]):
             assert shared.get(f"{resource}/rendered").status_code == 404
+
+    def test_a_document_ends_where_it_says(self, shared):
+        """PS3.3 Table C.24-2: the byte that makes its length even is no part of it."""
+        mesh = b"v 0 0 0\n" + b"f 1 1 1"
+        made = SampleStudy().make(
+            "PDF",
+            MIMETypeOfEncapsulatedDocument="model/obj",
+            EncapsulatedDocument=mesh + b"\0",
+            EncapsulatedDocumentLength=str(len(mesh)),
+        )
+        shared.store(made)
+        response = shared.get(f"{path_of(made)}/rendered")
+        assert response.headers["content-type"] == "model/obj"
+        assert response.content == mesh
 
     def test_video_comes_as_it_is(self, shared):
         made = SampleStudy().make("CT")
@@ -172,6 +207,10 @@ class TestRendered:
         assert response.headers["content-type"] == "video/mp4"
         assert response.content == stream
         assert shared.get(f"{path_of(made)}/frames/1").status_code == 406
+        check_ranges(shared, f"{path_of(made)}/rendered", stream, 499_990, 500_010)
+        uid = made.sop_instance_uid
+        answer = shared.get(f"/wado?requestType=WADO&objectUID={uid}&contentType=video/mp4")
+        assert answer.content == stream
         whole = shared.get(path_of(made), 'multipart/related; type="application/dicom"')
         assert MPEG4HP41 in whole.headers["content-type"]
 

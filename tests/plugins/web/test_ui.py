@@ -153,11 +153,14 @@ def test_pages_do_without_pictures_where_nothing_renders_them(tmp_path):
 
 
 def test_downloads(ui):
-    page = ui.get(follow(ui)[0]).text
-    (link,) = re.findall(r'href="([^"]+)" download', page)
-    archive = ui.get(unescape(link))
-    assert archive.headers["content-type"] == "application/zip"
-    assert archive.content.startswith(b"PK")
+    of_study, of_series, of_instance = follow(ui)
+    for page in (of_study, of_series):
+        (link,) = re.findall(r'href="([^"]+)" download', ui.get(page).text)
+        archive = ui.get(unescape(link))
+        assert archive.headers["content-type"] == "application/zip"
+        assert archive.content.startswith(b"PK")
+    (link,) = re.findall(r'href="([^"]+)" download', ui.get(of_instance).text)
+    assert ui.get(unescape(link)).content[128:132] == b"DICM"
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ class BulkDataRetrieval:
             where = f"{base}/bulkdata/{bulk_data_reference(path)}"
             if not isinstance(element.value, BulkData) or element.value.length is not None:
                 content = value_of(archive, instance, element)
-                yield path, OutgoingPart(OCTETS, content, where, _length(element))
+                yield path, OutgoingPart(OCTETS, content, where, length_of(element))
                 continue
             stored = archive.frames(instance, range(1, _number_of_frames(header) + 1))
             frames = self._service.node.transcoder.frames(stored, (EXPLICIT_VR_LITTLE_ENDIAN,))
@@ -177,7 +177,7 @@ class BulkDataRetrieval:
             (instance.identity.study_instance_uid,),
         )
         location = f"{self._service.context.base_url(request)}{request.url.path}"
-        length = _length(element)
+        length = length_of(element)
         headers = {"Content-Location": location}
         if representation.is_multipart:
             boundary = new_boundary()
@@ -225,7 +225,8 @@ def _number_of_frames(header: InstanceHeader) -> int:
     return max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < 7 else 1
 
 
-def _length(element: DataElement) -> int:
+def length_of(element: DataElement) -> int:
+    """Return how many bytes a value has."""
     if isinstance(element.value, BulkData):
         return element.value.length or 0
     return len(element.value) if isinstance(element.value, bytes) else 0

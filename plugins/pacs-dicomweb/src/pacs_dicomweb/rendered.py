@@ -24,12 +24,11 @@ from pacs_core.contracts import (
     UnreadableFramesError,
     Viewport,
 )
-from pacs_core.dataset import MalformedDataset, tag_of
-from pacs_dicomweb.bulk_data import media_type_of, value_of
+from pacs_core.dataset import MalformedDataset
+from pacs_dicomweb.encapsulated_content import EncapsulatedContent
 from pacs_dicomweb.frames import read_frame_list
 from pacs_dicomweb.instances import entity_tag, instance_of, instances_of, is_unchanged
 from pacs_dicomweb.kept import Kept
-from pacs_dicomweb.pixel_media_types import VIDEOS
 from pacs_dicomweb.pixel_room import PixelRoom
 from pacs_dicomweb.presentation_states import STATES
 from pacs_dicomweb.rendering_parameters import (
@@ -48,13 +47,11 @@ from pacs_dicomweb.service import (
     resource_of_instance,
 )
 from pacs_dicomweb.shown_frames import Shown, annotations_of, look_at, read_state, show
-from pacs_dicomweb.video import video_of
 
 JPEG: Final = Representation("image/jpeg")
 PNG: Final = Representation("image/png")
 GIF: Final = Representation("image/gif")
 _SEVERAL: Final = tuple(Representation(each.name, is_multipart=True) for each in (JPEG, PNG, GIF))
-_DOCUMENT: Final = tag_of("EncapsulatedDocument")
 _MOST_PRESENTED: Final = 100
 """Images of a presentation state."""
 
@@ -72,10 +69,6 @@ _NOT_SHOWN: Final[tuple[type[Exception], ...]] = (
     UnreadableFramesError,
 )
 
-# Viewers of this site show a PDF in a frame. What else may be encapsulated, as CDA, could bring
-# scripts: it keeps the policy by which nothing runs, and nobody frames it.
-_PDF_POLICY: Final = "default-src 'none'; object-src 'self'; frame-ancestors 'self'"
-
 
 class Rendering:
     """Answers with pictures.
@@ -83,10 +76,16 @@ class Rendering:
     Parameters
     ----------
     service : DicomWeb
+
+    Attributes
+    ----------
+    encapsulated : EncapsulatedContent
+        What answers where there is a document or a video instead.
     """
 
     def __init__(self, service: DicomWeb) -> None:
         self._service = service
+        self.encapsulated = EncapsulatedContent(service)
         self._headers: Kept[Shown] = Kept(lambda: _KEPT_HEADERS)
         self._room = PixelRoom()
         self._pictures_kept: Kept[bytes] = Kept(lambda: service.config.kept_pictures)
@@ -107,10 +106,9 @@ class Rendering:
             numbers = read_frame_list(request.path_params["frames"])
             offered = (JPEG, PNG, GIF) if len(numbers) == 1 else (GIF, *_SEVERAL)
             return await self._pictures(request, archive, shown, numbers, offered)
-        if instance.transfer_syntax_uid in {uid for uids in VIDEOS.values() for uid in uids}:
-            return await self._video(request, archive, shown)
-        if own := media_type_of(shown.header, (_DOCUMENT,)):
-            return await self._document(request, archive, shown, own)
+        if own := EncapsulatedContent.media_type_of(shown):
+            accept(request, parameters_of(request), (Representation(own),))
+            return await self.encapsulated.answer(request, archive, shown, own)
         several = range(1, shown.frames + 1)
         return await self._pictures(request, archive, shown, several, _offer(several))
 
@@ -305,30 +303,6 @@ class Rendering:
             return read_rendering(named, media_type, self._service.config.max_pixels, viewport)
         except InvalidParameterError as error:
             raise HttpError(400, str(error)) from error
-
-    async def _document(
-        self, request: Request, archive: Archive, shown: Shown, media_type: str
-    ) -> Response:
-        """Answer with the document that an instance encapsulates."""
-        accept(request, parameters_of(request), (Representation(media_type),))
-        element = shown.header.elements.elements.get(_DOCUMENT)
-        if element is None:
-            raise InstanceNotFoundError("the instance has no Encapsulated Document")
-        await self._record(request, [shown.instance])
-        content = value_of(archive, shown.instance, element)
-        headers = {"Content-Type": media_type}
-        if media_type == "application/pdf":
-            headers["Content-Security-Policy"] = _PDF_POLICY
-        return StreamResponse(content, headers=headers)
-
-    async def _video(self, request: Request, archive: Archive, shown: Shown) -> Response:
-        """Answer with a video as it is."""
-        syntax = shown.instance.transfer_syntax_uid
-        name = next(name for name, uids in VIDEOS.items() if syntax in uids)
-        accept(request, parameters_of(request), (Representation(name),))
-        await self._record(request, [shown.instance])
-        content = video_of(archive, shown.instance, shown.header)
-        return StreamResponse(content, headers={"Content-Type": name})
 
     async def _record(self, request: Request, instances: Sequence[StoredInstance]) -> None:
         studies = tuple(sorted({each.identity.study_instance_uid for each in instances}))

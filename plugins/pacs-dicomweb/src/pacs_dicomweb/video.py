@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from struct import unpack
 from typing import Final
 
+from attrs import frozen
+
 from pacs_core.contracts import (
     CHUNK_SIZE,
     Archive,
@@ -11,38 +13,78 @@ from pacs_core.contracts import (
     StoredInstance,
     UnreadableFramesError,
 )
+from pacs_dicomweb.ranges import ByteRange
 
 _ITEM: Final = 0xE000
 _GROUP: Final = 0xFFFE
 _END: Final = 0xE0DD
+_MOST: Final = 100_000
+"""Fragments; a video is in one, or in one for each frame."""
 
 
-async def video_of(
-    archive: Archive, instance: StoredInstance, header: InstanceHeader
-) -> AsyncIterator[bytes]:
-    """Iterate over the stream of a video.
+@frozen
+class Video:
+    """The stream of a video, wherever it lies in its object.
+
+    Attributes
+    ----------
+    archive : Archive
+    instance : StoredInstance
+    fragments : tuple of ByteRange
+        Of the object.
+    """
+
+    archive: Archive
+    instance: StoredInstance
+    fragments: tuple[ByteRange, ...]
+
+    @property
+    def length(self) -> int:
+        """Bytes of the stream."""
+        return sum(each.length for each in self.fragments)
+
+    async def read(self, wanted: ByteRange) -> AsyncIterator[bytes]:
+        """Iterate over a range of the stream.
+
+        Raises
+        ------
+        InstanceNotFoundError, DamagedObjectError
+            As of :meth:`Archive.open`.
+        """
+        async with await self.archive.open(self.instance) as reader:
+            passed = 0
+            for each in self.fragments:
+                position = each.start + max(wanted.start - passed, 0)
+                end = min(each.end, each.start + wanted.end - passed)
+                passed += each.length
+                while position < end:
+                    chunk = await reader.read(position, min(end - position, CHUNK_SIZE))
+                    if not chunk:
+                        return
+                    position += len(chunk)
+                    yield chunk
+
+
+async def find_video(archive: Archive, instance: StoredInstance, header: InstanceHeader) -> Video:
+    """Find the stream of a video.
 
     Raises
     ------
     UnreadableFramesError
-        Pixel Data are not made of fragments.
+        Pixel Data are not made of fragments, or of too many.
     InstanceNotFoundError, DamagedObjectError
         As of :meth:`Archive.open`.
     """
+    found: list[ByteRange] = []
     async with await archive.open(instance) as reader:
         position = instance.dataset_offset + header.pixel_data_offset
-        is_offset_table = True
-        while len(head := await reader.read(position, 8)) == 8:
+        while len(found) <= _MOST and len(head := await reader.read(position, 8)) == 8:
             group, element, length = unpack("<HHI", head)
             position += 8
             if (group, element) == (_GROUP, _END):
-                return
+                return Video(archive, instance, tuple(found[1:]))  # behind the offset table
             if (group, element) != (_GROUP, _ITEM) or position + length > reader.size:
                 break
-            end = position + length
-            while position < end and not is_offset_table:
-                chunk = await reader.read(position, min(end - position, CHUNK_SIZE))
-                position += len(chunk)
-                yield chunk
-            position, is_offset_table = end, False
+            found.append(ByteRange(position, position + length))
+            position += length
     raise UnreadableFramesError("Pixel Data are not made of fragments")

@@ -1,0 +1,158 @@
+"""Requests of clients about which reports were written elsewhere; a number names the report."""
+
+import io
+from xml.sax.saxutils import quoteattr
+
+import pydicom
+import pytest
+from pydicom.uid import JPEG2000Lossless, generate_uid
+
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN
+from pacs_core.testing.datasets import SampleStudy
+
+from .test_rendered import path_of, store_gradient
+from .test_reports import store
+from .test_retrieve import read
+
+REPORT = "1.2.840.10008.5.1.4.1.1.88.11"
+GREYSCALE_STATE = "1.2.840.10008.5.1.4.1.1.11.1"
+NATIVE = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
+
+
+@pytest.fixture(scope="module")
+def image(shared):
+    return store_gradient(shared, SampleStudy())
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        # cornerstone3D 913, dcmjs-org/dicomweb-client 108
+        ('multipart/related; type="*/*"; transfer-syntax=*', "multipart/related"),
+        ("multipart/related; type=*/*; transfer-syntax=*", "multipart/related"),
+        ("image/*", "image/jpeg"),
+        ('multipart/related; type="image/*"', "multipart/related"),
+        # OHIF/Viewers 2969
+        ("multipart/related; type=application/octet-stream", "multipart/related"),
+        ('application/octet-stream; transfer-syntax="*"', "application/octet-stream"),
+        ("application/*", "application/octet-stream"),
+        ("multipart/*", "multipart/related"),
+    ],
+)
+def test_what_frames_are_accepted_in(shared, image, accept, media_type):
+    answer = shared.get(f"{path_of(image)}/frames/1", accept)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith(media_type)
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("application/octet-stream", "application/octet-stream"),
+        ('multipart/related; type="application/octet-stream"', "multipart/related"),
+    ],
+)
+def test_bulk_data_come_as_one_part_or_by_themselves(shared, image, accept, content_type):
+    """dcmjs-org/dicomweb-client 47: which of both is said by who asks."""
+    (metadata,) = shared.found(f"{path_of(image)}/metadata")
+    uri = metadata["7FE00010"]["BulkDataURI"]
+    answer = shared.client.get(uri, headers={"Accept": accept})
+    assert answer.headers["content-type"].startswith(content_type)
+    stored = read(shared.get(path_of(image), "application/dicom").content)
+    assert stored.PixelData in answer.content
+
+
+def test_octets_of_a_whole_instance(shared, image):
+    """cornerstoneWADOImageLoader 356: 400, since only application/dicom was known."""
+    accept = 'multipart/related; type="application/octet-stream"'
+    answer = shared.get(path_of(image), accept)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("multipart/related")
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/dicom", 'multipart/related; type="application/dicom"']
+)
+def test_what_names_no_transfer_syntax_is_explicit_little_endian(shared, wire, accept):
+    """dcm4chee-arc-light 1749: it came in the one in which it was stored (PS3.18 §8.7.3.5.2)."""
+    path = path_of(store_gradient(shared, SampleStudy(), syntax=JPEG2000Lossless))
+    answer = shared.get(path, accept)
+    file = answer.content if accept == "application/dicom" else wire.read_parts(answer)[0][1]
+    assert read(file).file_meta.TransferSyntaxUID == EXPLICIT_VR_LITTLE_ENDIAN
+
+
+@pytest.mark.parametrize(
+    "resource", ["frames/2", "frames/2/rendered", "frames/1,2", "frames/9/thumbnail"]
+)
+def test_frames_that_there_are_not(shared, image, resource):
+    """dcm4chee-arc-light 2827: 500."""
+    assert shared.get(f"{path_of(image)}/{resource}").status_code == 404
+
+
+def test_every_value_of_a_number(shared):
+    """dicomweb-proxy 12: of Image Orientation (Patient) there was the first alone."""
+    orientation = [1, 0, 0, 0, 0.5, -0.5]
+    path = store(
+        shared, SampleStudy(), "1.2.840.10008.5.1.4.1.1.7", ImageOrientationPatient=orientation
+    )
+    (metadata,) = shared.found(f"{path}/metadata")
+    assert metadata["00200037"]["Value"] == orientation
+
+
+@pytest.mark.parametrize("sop_class", [REPORT, GREYSCALE_STATE])
+def test_metadata_without_bulk_data_are_an_instance(shared, sop_class):
+    """dcm4chee-arc-light 2454: reports and presentation states have no bulk data; 500."""
+    values = {
+        ("00020010", "UI"): EXPLICIT_VR_LITTLE_ENDIAN,
+        ("00080016", "UI"): sop_class,
+        ("00080018", "UI"): (uid := generate_uid()),
+        ("00080060", "CS"): "SR",
+        ("00100020", "LO"): "Größe",
+        ("0020000D", "UI"): (study := generate_uid()),
+        ("0020000E", "UI"): generate_uid(),
+    }
+    elements = "".join(
+        f'<DicomAttribute tag={quoteattr(tag)} vr={quoteattr(vr)}><Value number="1">{value}</Value>'
+        "</DicomAttribute>"
+        for (tag, vr), value in values.items()
+    )
+    model = f'<?xml version="1.0"?><NativeDicomModel xmlns="{NATIVE}">{elements}</NativeDicomModel>'
+    body = f"--b\r\nContent-Type: application/dicom+xml\r\n\r\n{model}\r\n--b--\r\n".encode()
+    kind = 'multipart/related; type="application/dicom+xml"; boundary=b'
+    answer = shared.client.post("/studies", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 200, answer.text
+    (found,) = shared.found(f"/studies/{study}/metadata")
+    assert found["00080018"]["Value"] == [uid]
+    assert found["00100020"]["Value"] == ["Größe"]
+
+
+def test_the_same_dataset_under_other_file_meta_information(shared, wire):
+    """healthcare-dicom-dicomweb-adapter 54: a conflict, since who sends it has other UIDs there."""
+    made = SampleStudy().make("CT")
+    dataset = pydicom.dcmread(io.BytesIO(wire.part10(made)))
+    dataset.file_meta.ImplementationClassUID = "1.2.3.4"
+    dataset.file_meta.ImplementationVersionName = "ADAPTER"
+    other = io.BytesIO()
+    dataset.save_as(other)
+    for content in (wire.part10(made), other.getvalue()):
+        answer = shared.store(content)
+        assert answer.status_code == 200, answer.text
+    assert len(shared.found(f"/studies/{made.values['StudyInstanceUID']}/instances")) == 1
+
+
+@pytest.mark.parametrize("tail", [b"x", b"-", b" x", b"\r"])
+def test_pixels_that_look_like_a_delimiter(shared, wire, tail):
+    """ImagingDataCommons/dicomweb-client 39: parts were cut where there was no delimiter."""
+    made = SampleStudy().make("CT")
+    dataset = pydicom.dcmread(io.BytesIO(wire.part10(made)))
+    near = b"\r\n--boundary" + tail
+    pixels = near + bytes(len(dataset.PixelData) - len(near))
+    dataset.PixelData = pixels
+    out = io.BytesIO()
+    dataset.save_as(out)
+    body = wire.multipart(("application/dicom", out.getvalue()), boundary="boundary")
+    kind = 'multipart/related; type="application/dicom"; boundary=boundary'
+    answer = shared.client.post("/studies", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 200, answer.text
+    stored = shared.get(path_of(made), "application/dicom; transfer-syntax=*").content
+    assert read(stored).PixelData == pixels
