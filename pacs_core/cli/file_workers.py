@@ -43,6 +43,9 @@ _CHUNK: Final = 8
 _AHEAD: Final = 3
 """Chunks for each worker that are on their way."""
 
+_PR_SET_PDEATHSIG: Final = 1
+"""Of prctl(2): the signal that a process gets when the one that began it has ended."""
+
 
 @frozen
 class _Done:
@@ -126,7 +129,7 @@ def _work(function: Callable[[Any], Any], files: Iterable[Any], jobs: int) -> It
     pending, waiting = iter(files), deque["Future[list[_Done]]"]()
     sys.stdout.flush()
     with ProcessPoolExecutor(
-        jobs, mp_context=get_context("fork"), initializer=_begin, initargs=(function,)
+        jobs, mp_context=get_context("fork"), initializer=_begin, initargs=(function, os.getpid())
     ) as pool:
         try:
             while True:
@@ -147,10 +150,17 @@ def _work(function: Callable[[Any], Any], files: Iterable[Any], jobs: int) -> It
 _function: Callable[[Any], Any]
 
 
-def _begin(function: Callable[[Any], Any]) -> None:
+def _begin(function: Callable[[Any], Any], parent: int) -> None:
+    import ctypes
+
     global _function
     _function = function
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A command that is killed tells nobody, and its processes would wait for files for ever.
+    zero = ctypes.c_ulong(0)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), zero, zero, zero)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _do_chunk(files: list[Any]) -> list[_Done]:

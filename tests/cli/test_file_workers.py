@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -72,3 +73,24 @@ def test_no_more_is_begun_than_is_asked_for() -> None:
     assert next(results) == "0"
     results.close()
     assert taken < 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_command_that_is_killed_leaves_no_process(number: int) -> None:
+    """Its processes would wait for files for ever, and go on with those that they have."""
+    program = (
+        "import os, time\n"
+        "from pacs_core.api.file_commands import map_files\n"
+        "def work(_):\n"
+        "    os.write(1, f'{os.getpid()}\\n'.encode())\n"
+        "    time.sleep(60)\n"
+        "list(map_files(work, range(100), 2))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as command:
+        assert command.stdout is not None
+        workers = {int(command.stdout.readline()) for _ in range(2)}
+        assert command.pid not in workers
+        command.send_signal(number)
+        command.wait(30)
+        # The pipe ends when the last of them has.
+        assert command.stdout.read() == b""

@@ -1,7 +1,7 @@
 """``pacs deidentify --vault`` and ``pacs reidentify``, from the command line."""
 
 import pytest
-from pacs_deidentify.vault import Identifiers, Originals, Vault
+from pacs_deidentify.vault import Identifiers, Ledger, Originals, Vault
 from pydicom import dcmread
 
 from pacs_core.api.commands import CommandError, main
@@ -150,3 +150,51 @@ def test_whose_an_instance_is_that_is_not_known_is_not_guessed():
     assert [held.find("1", each) for each in ("1.1", "1.2", "1.7")] == [one, other, None]
     held.add(Originals("3.1", "", one, {"3.1": "9.3"}))
     assert (held.find("", "3.1"), held.find("", "3.2")) == (one, None)
+
+
+def test_a_run_that_was_killed_is_made_good_by_the_next(run, tmp_path):
+    """Instances that are there already get their entry, which the key tells (PS3.15 E.1.2)."""
+    source = save(tmp_path / "in" / "a", make_instance())
+    assert run("deidentify", "in", "out")[0] == 0
+    code, _, err = run("deidentify", "in", "out", "--vault", "v")
+    assert (code, "exists; replace it" in err) == (1, True)
+    assert run("reidentify", "out", "back", "--vault", "v")[0] == 0
+    (path,) = (tmp_path / "back").rglob("*.dcm")
+    assert dcmread(path).PatientName == dcmread(source).PatientName
+
+
+def test_a_vault_is_written_while_a_folder_is_gone_through(tmp_path, monkeypatch):
+    now = iter(range(0, 1000, 6))
+    monkeypatch.setattr("pacs_deidentify.vault.monotonic", lambda: next(now))
+    vault, held = Vault(tmp_path / "v", b"k" * 16), []
+    with Ledger(vault) as ledger:
+        for number in range(4):
+            ledger.add(
+                Originals(f"1.{number}", "1.2", {"PatientID": f"P{number}"}, {f"1.{number}": "9"})
+            )
+            held.append(len(vault.read().instances) + len(vault.read().studies))
+    assert held[0] == 0
+    assert held[-1] > 0
+    found = vault.read()
+    assert [found.find("1.2", f"1.{n}")["PatientID"] for n in range(4)] == ["P0", "P1", "P2", "P3"]
+
+
+@pytest.mark.parametrize("option", ["--vault", "--report", "--key-file"])
+def test_nothing_that_names_people_is_given_out(run, tmp_path, option):
+    save(tmp_path / "in" / "a", make_instance())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "x").write_bytes(b"0123456789abcdef")
+    code, _, err = run("deidentify", "in", "out", option, "out/x")
+    assert (code, "would be given out" in err) == (2, True)
+    assert [each.name for each in (tmp_path / "out").iterdir()] == ["x"]
+
+
+def test_a_report_replaces_no_file_of_the_input(run, tmp_path):
+    source = save(tmp_path / "in" / "a", make_instance())
+    before = source.read_bytes()
+    code, _, err = run("deidentify", "in", "out", "--report", source)
+    assert (code, "is no report" in err) == (2, True)
+    assert source.read_bytes() == before
+    for _ in range(2):
+        run("deidentify", "in", "out", "--report", "r")
+        assert (tmp_path / "r").read_text().startswith('{"edition"')

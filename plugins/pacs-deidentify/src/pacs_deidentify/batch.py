@@ -179,19 +179,15 @@ class Batch:
             report = self._make(path, native, draft, names)
             target = "/".join(names)
             if not self.overwrite and (self.output / target).exists():
-                return FileResult(path, "failed", f"{target} exists; replace it with --overwrite")
+                # Whose it is follows from the key, and a run that was killed may not have said so.
+                reason = f"{target} exists; replace it with --overwrite"
+                return FileResult(path, "failed", reason, originals=self._originals(names, report))
             found = self._search(draft, report)
             published = not found.leaks or self.keeps_leaking
             if published:
                 draft.finish(*names[:-1], name=names[-1])
         finally:
             draft.discard()
-        originals = None
-        if self.keeps and published:
-            study = names[0] if len(names) > 2 else ""
-            sop = report.sop_instance_uid
-            uids = report.uids | {sop: report.uids.get(sop, sop)}
-            originals = Originals(report.sop_instance_uid, study, report.attributes, uids)
         return FileResult(
             path,
             "leaking" if found.leaks else "de-identified",
@@ -202,8 +198,16 @@ class Batch:
             leaks=found.leaks,
             sought=report.evidence.count() if found.searched else {},
             searched=found.searched,
-            originals=originals,
+            originals=self._originals(names, report) if published else None,
         )
+
+    def _originals(self, names: list[str], report: Report) -> Originals | None:
+        if not self.keeps:
+            return None
+        study = names[0] if len(names) > 2 else ""
+        sop = report.sop_instance_uid
+        uids = report.uids | {sop: report.uids.get(sop, sop)}
+        return Originals(sop, study, report.attributes, uids)
 
     def _search(self, draft: Draft, report: Report) -> Findings:
         if not self.prove and not self.profile.proves:

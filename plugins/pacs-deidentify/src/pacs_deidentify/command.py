@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from pacs_deidentify.batch import FileResult
     from pacs_deidentify.config import DeidentifyConfig
     from pacs_deidentify.profile import Profile
-    from pacs_deidentify.vault import Originals, Vault
+    from pacs_deidentify.vault import Vault
+
+_REPORT: Final = b'{"edition": '
+"""With what a report begins."""
 
 KEY_VARIABLE: Final = "PACS_DEIDENTIFY_KEY"
 
@@ -101,17 +104,22 @@ def deidentify(
         raise UsageError(f"{output} is no folder")
     if output.resolve() == source.resolve():
         raise UsageError("the input is never changed: name another folder for what is made")
+    for path in filter(None, (report, vault, key_file)):
+        _check_place(path, output)
+    if report:
+        _check_report(report, overwrite)
     if ocr and not _can_read_pixels():
         raise UsageError("--ocr needs pip install 'pacs-deidentify[ocr]', for Python before 3.13")
     from pacs_core.api.commands import assemble, load_config
     from pacs_deidentify.batch import Batch
     from pacs_deidentify.compressed_files import Recompressor
     from pacs_deidentify.profiles import make_profile
+    from pacs_deidentify.vault import Ledger
 
     assembly = assemble(load_config(config))
     settings = settings_of(assembly)
     key = read_key(key_file, settings)
-    safe = _open_vault(vault, key, output) if vault else None
+    safe = _open_vault(vault, key) if vault else None
     if key is None:
         key = secrets.token_bytes(32)
         complain(
@@ -132,11 +140,8 @@ def deidentify(
         reads_pixels=ocr,
     )
     outcomes: Counter[str] = Counter()
-    originals: list[Originals] = []
     with ExitStack() as stack:
-        if safe:
-            # Also of what was made before something went wrong.
-            stack.callback(safe.add, originals)
+        ledger = stack.enter_context(Ledger(safe)) if safe else None
         lines = stack.enter_context(_open_report(report)) if report else None
         if lines:
             _write_line(lines, _head(made))
@@ -147,8 +152,8 @@ def deidentify(
             if result.outcome == "compressed":
                 result = recompressor.one(batch, result.source)
             outcomes[result.outcome] += 1
-            if result.originals:
-                originals.append(result.originals)
+            if ledger and result.originals:
+                ledger.add(result.originals)
             _tell(result, json)
             if lines:
                 _write_line(lines, _record(result))
@@ -166,11 +171,24 @@ def settings_of(assembly: "Assembly") -> "DeidentifyConfig":
     return assembly.setup_for("deidentify").config(DeidentifyConfig)
 
 
-def _open_vault(path: Path, key: bytes | None, output: Path) -> "Vault":
-    if key is None:
-        raise UsageError("a vault needs a key that is kept: see --key-file")
+def _check_place(path: Path, output: Path) -> None:
+    """Refuse what names people, or leads to them, in the folder that is given out."""
     if path.resolve().is_relative_to(output.resolve()):
         raise UsageError(f"{path} would be given out with what is made: keep it elsewhere")
+
+
+def _check_report(path: Path, overwrite: bool) -> None:
+    """Refuse to replace what is no report, as a file of the input."""
+    if not path.is_file() or overwrite:
+        return
+    with path.open("rb") as file:
+        if (start := file.read(len(_REPORT))) and start != _REPORT:
+            raise UsageError(f"{path} exists, and is no report; replace it with --overwrite")
+
+
+def _open_vault(path: Path, key: bytes | None) -> "Vault":
+    if key is None:
+        raise UsageError("a vault needs a key that is kept: see --key-file")
     from pacs_deidentify.vault import Vault
 
     vault = Vault(path, key)

@@ -9,7 +9,8 @@ pseudonyms of guessed identifiers anyway. The head of the file is authenticated 
 that any change of a byte shows, as a wrong key does.
 
 Each run adds to what is there: the file is read again, written beside, and renamed under a lock of
-its folder, so that runs at the same time lose nothing of each other.
+its folder, so that runs at the same time lose nothing of each other. A run that is killed may leave
+instances of which the vault does not know yet: they are added when it is done again.
 """
 
 import fcntl
@@ -19,7 +20,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from time import monotonic
+from typing import Final, Self
 
 from attrs import asdict, define, field, frozen
 
@@ -29,6 +31,12 @@ _MAGIC: Final = b"PACS identifier vault 1\n"
 _SALT: Final = 16
 _NONCE: Final = 12
 _HEAD: Final = len(_MAGIC) + _SALT
+_SECONDS: Final = 10.0
+"""After which it is written while a folder is gone through."""
+
+_SHARE: Final = 20
+"""Times as long as it takes to write it, it is not written again."""
+
 _MOST: Final = 1 << 30
 """Bytes of a vault, inflated."""
 
@@ -176,6 +184,41 @@ class Vault:
         from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
         return Scrypt(salt=salt, length=32, n=1 << 15, r=8, p=1).derive(self.key)
+
+
+class Ledger:
+    """Adds to a vault while a folder is gone through: whoever kills that loses little.
+
+    A vault is written as a whole, so that it is done the more seldom the longer it takes.
+
+    Parameters
+    ----------
+    vault : Vault
+    """
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._entries: list[Originals] = []
+        self._due = monotonic() + _SECONDS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Add also what was made before something went wrong."""
+        self._write()
+
+    def add(self, originals: Originals) -> None:
+        """Add what an instance had, soon."""
+        self._entries.append(originals)
+        if monotonic() >= self._due:
+            self._write()
+
+    def _write(self) -> None:
+        start = monotonic()
+        self._vault.add(self._entries)
+        self._entries = []
+        self._due = monotonic() + max(_SECONDS, _SHARE * (monotonic() - start))
 
 
 @contextmanager
