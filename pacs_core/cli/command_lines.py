@@ -1,5 +1,6 @@
 """Command lines of ``pacs``: plain ones of commands for files, and all others by Cyclopts."""
 
+import gc
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -16,17 +17,25 @@ from pacs_core.entry_points import find_entry_points
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code; failures become messages."""
     try:
-        command = _find_plain(arguments)
-        if command is None:
-            # All others: for help, for mistakes, and for what takes longer than to import it.
-            from pacs_core.cli.application import run_application
-
-            command = partial(run_application, arguments)
-        result = command()
+        result = _find_command(arguments)()
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
         return report(error)
     return result if isinstance(result, int) else 0
+
+
+def _find_command(arguments: list[str]) -> Callable[[], Any]:
+    """Return the call that a command line stands for."""
+    try:
+        plain = _find_plain(arguments)
+    finally:
+        gc.enable()  # which `main` has switched off
+    if plain is not None:
+        return plain
+    # For help, for mistakes, and for commands of the node, which import more than Cyclopts.
+    from pacs_core.cli.application import run_application
+
+    return partial(run_application, arguments)
 
 
 def _find_plain(arguments: list[str]) -> Callable[[], Any] | None:

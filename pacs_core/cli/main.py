@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit code, see :mod:`pacs_core.cli.errors`.
     """
+    is_process = arguments is None
     arguments = sys.argv[1:] if arguments is None else arguments
     _fill_standard_descriptors()
     if arguments and arguments[0] in _VERSION_FLAGS:
@@ -31,12 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"pacs {version('pacs-core')}")
         return 0
-    # What is made while modules are imported stays: to look for garbage among it as often as the
-    # interpreter does by itself takes a tenth of a start.
+    # What is made while modules are imported stays: to look for garbage among it takes a tenth of a
+    # start. Once the command is imported, it is looked for again.
     gc.set_threshold(_YOUNG_OBJECTS)
+    gc.disable()
     from pacs_core.cli.command_lines import run
 
-    return run(list(arguments))
+    code = run(list(arguments))
+    if is_process:
+        # Nor need it be looked for at the end, which takes as long again.
+        gc.freeze()
+    return code
 
 
 def _fill_standard_descriptors() -> None:

@@ -1,6 +1,5 @@
 """Text for people: escaped, aligned, and on the right stream."""
 
-import json
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -23,6 +22,8 @@ def dump_json(value: object, *, indent: int | None = None) -> str:
     indent : int, optional
         Spaces for each depth; without, all is in one line.
     """
+    import json  # with its decoder, which a command that prints text does not need
+
     lines = json.dumps(value, ensure_ascii=False, indent=indent).split("\n")
     return "\n".join(
         line

@@ -1,7 +1,8 @@
 """Names and representations of attributes: the registry of PS3.6.
 
 The table lies beside this file rather than in pydicom, whose import takes longer than starting a
-whole node. It is read at first use; a server calls `load` before it accepts associations.
+whole node. It is read at first use; a server calls `load_dictionary` before it accepts
+associations.
 """
 
 import pkgutil
@@ -34,25 +35,24 @@ _GROUP_LENGTH = ("UL", "1", "")
 
 
 @cache
-def _registry() -> tuple[dict[int, _Entry], dict[int, _Entry], dict[str, int]]:
+def _registry() -> tuple[dict[str, _Entry], dict[int, _Entry], dict[str, str]]:
     """Return entries by tag, those of repeating groups by tag without its x, tags by keyword."""
-    entries: dict[int, _Entry] = {}
-    repeating: dict[int, _Entry] = {}
-    keywords: dict[str, int] = {}
     # importlib.resources, which brings tempfile and shutil, takes as long to import as this.
     table = pkgutil.get_data(__package__, "dictionary.tsv") or b""
-    for line in table.decode("ascii").splitlines():
-        tag, vr, vm, keyword = line.split("\t")
-        if "x" in tag:
-            repeating[int(tag.replace("x", "0"), 16)] = vr, vm, keyword
-        else:
-            entries[int(tag, 16)] = vr, vm, keyword
-            keywords[keyword] = int(tag, 16)
-    keywords.pop("", None)
-    return entries, repeating, keywords
+    # All lines at once, and no number made of a tag: every command for a file waits for it.
+    fields = table.decode("ascii").strip("\n").replace("\n", "\t").split("\t")
+    tags, vrs, vms, keywords = (fields[column::4] for column in range(4))
+    entries = dict(zip(tags, zip(vrs, vms, keywords, strict=True), strict=True))
+    by_keyword = dict(zip(keywords, tags, strict=True))
+    by_keyword.pop("", None)
+    repeating: dict[int, _Entry] = {}
+    for tag in [tag for tag in tags if "x" in tag]:
+        repeating[int(tag.replace("x", "0"), 16)] = entry = entries.pop(tag)
+        by_keyword.pop(entry[2], None)
+    return entries, repeating, by_keyword
 
 
-def load() -> None:
+def load_dictionary() -> None:
     """Load the tables now rather than at the first attribute."""
     _registry()
 
@@ -71,7 +71,7 @@ def _entry(tag: int) -> _Entry:
 
 def _standard_entry(tag: int) -> _Entry:
     entries, repeating, _ = _registry()
-    entry = entries.get(tag)
+    entry = entries.get(f"{tag:08X}")
     if entry is None:
         found = (repeating.get(tag & mask) for mask in _REPEATING_MASKS)
         entry = next(filter(None, found), _UNKNOWN)
@@ -94,7 +94,7 @@ def tag_of(keyword_or_hex: str) -> int:
     """
     tag = _registry()[2].get(keyword_or_hex)
     if tag is not None:
-        return tag
+        return int(tag, 16)
     if match := _HEX_TAG.fullmatch(keyword_or_hex):
         return int(match[1] + match[2], 16)
     raise UnknownAttribute(_unknown(keyword_or_hex))
@@ -128,7 +128,7 @@ def vrs_of(tag: int) -> tuple[str, ...]:
 def sequence_tags() -> frozenset[int]:
     """Return the tags of all attributes whose value representation is SQ."""
     entries, repeating, _ = _registry()
-    tags = {tag for tag, (vr, _, _) in entries.items() if vr == "SQ"}
+    tags = {int(tag, 16) for tag, (vr, _, _) in entries.items() if vr == "SQ"}
     for tag, (vr, _, _) in repeating.items():
         if vr == "SQ":
             # All of them at once: who scans asks whether a tag is in the set, and masks nothing.

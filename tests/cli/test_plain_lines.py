@@ -1,6 +1,7 @@
 """Plain command lines mean without Cyclopts what they mean with it."""
 
 import inspect
+import os
 import subprocess
 import sys
 from enum import Enum, Flag
@@ -13,6 +14,7 @@ from attrs import frozen
 from cyclopts import App, CycloptsError, Parameter
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
 
 from pacs_core.api.file_commands import CommandGroup, JobsOption, Option, OptionGroup
 from pacs_core.cli.cyclopts_commands import to_cyclopts
@@ -269,11 +271,12 @@ import sys
 from pacs_core.cli.main import main
 code = main(sys.argv[1:])
 print("cyclopts" in sys.modules, code)
+print(*sys.modules, file=open(sys.argv[0], "w"))
 """
 
 
-def run(*arguments):
-    command = [sys.executable, "-c", PROGRAM, *arguments]
+def run(*arguments, modules=os.devnull):
+    command = [sys.executable, "-c", PROGRAM.replace("sys.argv[0]", repr(str(modules))), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()[-1], done.stderr
 
@@ -287,3 +290,29 @@ def test_a_plain_line_needs_no_cyclopts_and_a_mistake_is_said_as_ever():
     )
     assert run("dicomdir", "shwo")[0] == "True 2"
     assert run("uid", "--help")[0] == "True 0"
+
+
+CT = get_testdata_file("CT_small.dcm")
+NEVER = {
+    "PIL", "anyio", "asyncio", "cattrs", "concurrent", "cyclopts", "hashlib", "http",
+    "importlib_metadata", "json", "logging", "multiprocessing", "numpy", "pluggy", "pydicom",
+    "requests", "rich", "shutil", "socket", "ssl", "tempfile", "tomllib", "urllib3", "xml",
+}  # fmt: skip
+LINES = [
+    (["dump", CT], set()),
+    (["info", CT], set()),
+    (["diff", CT, CT], {"hashlib"}),
+    (["json", CT, "--without-pixel-data"], {"json"}),
+    (["xml", CT, "--without-pixel-data"], {"xml"}),
+    (["validate", CT], {"json"}),
+    (["find-files", CT], set()),
+    (["modify", CT, "--set", "PatientID=1", "--dry-run"], {"hashlib"}),
+    (["uid"], {"hashlib"}),
+]
+
+
+@pytest.mark.parametrize(("line", "more"), LINES, ids=[line[0] for line, _ in LINES])
+def test_a_command_for_a_file_imports_what_it_needs_and_no_more(line, more, tmp_path):
+    assert run(*line, modules=tmp_path / "modules") == ("False 0", "")
+    imported = {name.partition(".")[0] for name in (tmp_path / "modules").read_text().split()}
+    assert imported & NEVER <= more

@@ -35,8 +35,6 @@ from pacs_core.dataset import (
     keyword_of,
     swap_words,
 )
-from pacs_core.dataset.json_model import read_json, write_json
-from pacs_core.dataset.xml_model import read_xml, write_xml
 from pacs_tools.changing import check_target
 from pacs_tools.files import LIMITS, DicomFile, open_dicom, open_named
 from pacs_tools.folders import convert_folder
@@ -101,7 +99,7 @@ def json(
         File to write; standard output if none is named, for a model. For a folder the folder to
         write to, where models of ct.dcm are ct.dcm.json, and files of those ct.dcm again.
     """
-    return _convert(source, output, conversion, _JSON, jobs)
+    return _convert(source, output, conversion, _json_model(), jobs)
 
 
 def xml(
@@ -124,7 +122,7 @@ def xml(
         File to write; standard output if none is named, for a model. For a folder the folder to
         write to.
     """
-    return _convert(source, output, conversion, _XML, jobs)
+    return _convert(source, output, conversion, _xml_model(), jobs)
 
 
 @frozen
@@ -141,19 +139,28 @@ class _Model:
         return bool(beginning) and beginning in self.beginnings
 
 
-def _from_json(text: bytes, folder: "_BulkFolder") -> ElementSet:
-    found = read_json(text, fetch=folder.fetch, max_length=_WHOLE)
-    if len(found) != 1:
-        raise MalformedModel(f"it has {len(found)} datasets, of which a file can hold one")
-    return found[0]
+# Either takes as long to import as a file takes to convert.
 
 
-def _from_xml(text: bytes, folder: "_BulkFolder") -> ElementSet:
-    return read_xml(text, fetch=folder.fetch, max_length=_WHOLE)
+def _json_model() -> _Model:
+    from pacs_core.dataset.json_model import read_json, write_json
+
+    def read(text: bytes, folder: "_BulkFolder") -> ElementSet:
+        found = read_json(text, fetch=folder.fetch, max_length=_WHOLE)
+        if len(found) != 1:
+            raise MalformedModel(f"it has {len(found)} datasets, of which a file can hold one")
+        return found[0]
+
+    return _Model(".json", b"{[", write_json, read)
 
 
-_JSON: Final = _Model(".json", b"{[", write_json, _from_json)
-_XML: Final = _Model(".xml", b"<", write_xml, _from_xml)
+def _xml_model() -> _Model:
+    from pacs_core.dataset.xml_model import read_xml, write_xml
+
+    def read(text: bytes, folder: "_BulkFolder") -> ElementSet:
+        return read_xml(text, fetch=folder.fetch, max_length=_WHOLE)
+
+    return _Model(".xml", b"<", write_xml, read)
 
 
 class _NotLosslessError(CommandError):
