@@ -64,12 +64,17 @@ def is_ramp(levels):
 
 
 def test_the_study_list_shows_and_filters(page, site, make_image):
-    study = new_uid()
+    """Also beside a study that has no modality: it kept OHIF from showing any."""
+    named = {"PatientName": "List^Lea"}
     site.store(
-        make_image(CTImageStorage, "CT", study=study, series=new_uid(), PatientName="List^Lea")
+        make_image(CTImageStorage, "CT", study=new_uid(), series=new_uid(), **named),
+        make_image(
+            CTImageStorage, "", study=new_uid(), series=new_uid(), PatientName="No^Modality"
+        ),
     )
     page.goto(f"{site.url}/viewer/")
     page.get_by_text("List, Lea").or_(page.get_by_text("List^Lea")).first.wait_for()
+    page.get_by_text("No, Modality").or_(page.get_by_text("No^Modality")).first.wait_for()
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,20 @@ def test_bulk_data_come_as_one_part_or_by_themselves(shared, image, accept, cont
     assert stored.PixelData in answer.content
 
 
+@pytest.mark.parametrize("fields", ["", "00080061", "ModalitiesInStudy,00080060", "all"])
+def test_a_study_without_a_modality(shared, fields):
+    """OHIF/Viewers 2774: what is there without values kept it from showing any study."""
+    study = SampleStudy()
+    store(shared, study, "1.2.840.10008.5.1.4.1.1.7", Modality="")
+    given = {"StudyInstanceUID": study.study_instance_uid, "includefield": fields}
+    (found,) = shared.found("/studies", params=given)
+    assert "00080061" not in found
+    assert found["00100010"] == {"vr": "PN"}
+    store(shared, study, "1.2.840.10008.5.1.4.1.1.7", Modality="XA")
+    (found,) = shared.found("/studies", params=given)
+    assert found["00080061"]["Value"] == ["XA"]
+
+
 def test_octets_of_a_whole_instance(shared, image):
     """cornerstoneWADOImageLoader 356: 400, since only application/dicom was known."""
     accept = 'multipart/related; type="application/octet-stream"'

@@ -51,6 +51,9 @@ CONDITIONAL: Final = _tags(
 )
 """Those of them that are present only if known; others are there without a value."""
 
+NEVER_EMPTY: Final = _tags("ModalitiesInStudy")
+"""Left out without a value, even if asked for: OHIF shows no study where one has it empty."""
+
 UIDS: Final = {
     Level.STUDY: tag_of("StudyInstanceUID"),
     Level.SERIES: tag_of("SeriesInstanceUID"),
@@ -162,7 +165,7 @@ def plan_search(
         offset=wanted.offset,
         order=wanted.order,
     )
-    empty = (required - CONDITIONAL) | asked
+    empty = ((required - CONDITIONAL) | asked) - NEVER_EMPTY
     return Search(query, limit, empty, warnings)
 
 
