@@ -246,3 +246,26 @@ def test_text_is_what_dcmdump_shows(run):
     ours = {line[1:10]: line[52:] for line in run("dump", CT, "--full")[1].splitlines()}
     lacking = [tag for tag, text in theirs.items() if text and text not in ours.get(tag, "")]
     assert [tag for tag in lacking if not tag.startswith(("0002", "0000"))] == []
+
+
+@pytest.mark.skipif(not shutil.which("dcmicmp"), reason="DCMTK is not installed")
+def test_native_pixels_differ_by_what_dcmicmp_says(run, tmp_path):
+    dataset, other = dcmread(CT), tmp_path / "other.dcm"
+    samples = memoryview(bytearray(dataset.PixelData)).cast("h")
+    for number in (0, 129, 16_383):
+        samples[number] += 7 - number % 5
+    dataset.PixelData = samples.tobytes()
+    dataset.save_as(other)
+    # Without the rescaling that dcmicmp does by itself.
+    command = ["dcmicmp", "--no-modality", CT, other]
+    theirs = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+    most = next(line.split()[-1] for line in theirs.splitlines() if "Max" in line)
+    code, out, err = run("diff", CT, other)
+    assert (code, err) == (1, "")
+    assert f"(frame 1: 3 of 16384 samples differ, by {most} at most)" in out
+    # What is no sample may differ, and where it lies is told from the beginning of the file.
+    dataset.PixelData = dcmread(CT).PixelData + b"\1\2"
+    dataset.save_as(other)
+    assert "(bytes differ, but no sample)" in run("diff", CT, other)[1]
+    place = run("dump", CT, "--tag", "PixelData")[1].split("<")[1]
+    assert place.strip() in run("diff", CT, other)[1]

@@ -375,3 +375,37 @@ def test_missing_attributes_are_those_that_dciodvfy_finds(run):
         disagreed += len((found ^ expected) - judged)
     assert agreed > 900 / step
     assert disagreed < agreed / 40
+
+
+DICOMDIRS = sorted((CT.parent / "dicomdirtests").glob("DICOMDIR*"))
+
+
+@pytest.mark.skipif(not shutil.which("dciodvfy"), reason="dicom3tools is not installed")
+@pytest.mark.parametrize("path", DICOMDIRS, ids=lambda path: path.name)
+def test_a_dicomdir_has_the_errors_that_dciodvfy_finds(findings, path):
+    """It has no SOP Class UID, and an IOD of its own (PS3.3 F.3)."""
+    theirs = subprocess.run(["dciodvfy", path], capture_output=True, text=True, errors="replace")
+    errors = [line for line in theirs.stderr.splitlines() if line.startswith("Error")]
+    ours = [each for each in findings(path) if each[:2] == ("error", "type")]
+    missing = [line for line in errors if "Missing attribute" in line]
+    assert bool(ours) is bool(missing), (ours, errors)
+
+
+def test_a_dicomdir_that_lacks_something(findings, tmp_path):
+    dataset = dcmread(DICOMDIRS[0])
+    del dataset.FileSetConsistencyFlag
+    record = dataset.DirectoryRecordSequence[-1]
+    del record.RecordInUseFlag, record.ReferencedTransferSyntaxUIDInFile
+    record.OffsetOfTheNextDirectoryRecord = None
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2"
+    dataset.save_as(tmp_path / "DICOMDIR")
+    number = len(dataset.DirectoryRecordSequence)
+    place = f"DirectoryRecordSequence[{number}]."
+    found = {(each[1], each[2], each[3].split(",")[0]) for each in findings(tmp_path / "DICOMDIR")}
+    assert found >= {
+        ("type", "FileSetConsistencyFlag", "is absent"),
+        ("type", f"{place}RecordInUseFlag", "is absent"),
+        ("type", f"{place}ReferencedTransferSyntaxUIDInFile", "is absent"),
+        ("type", f"{place}OffsetOfTheNextDirectoryRecord", "is empty"),
+        ("meta", "", "a DICOMDIR is in Explicit VR Little Endian"),
+    }

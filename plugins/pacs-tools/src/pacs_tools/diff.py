@@ -140,15 +140,16 @@ class Comparison:
         yield from self._compare(self.first.elements, self.second.elements, "")
 
     def _compare(self, one: ElementSet, other: ElementSet, path: str) -> Iterator[Difference]:
+        starts = self.first.dataset_offset, self.second.dataset_offset
         for tag in sorted(one.elements.keys() | other.elements.keys()):
             if tag in self.ignored or (tag == _CHARACTER_SET and not self.exact):
                 continue
             here = f"{path}{keyword_of(tag)}"
             first, second = one.elements.get(tag), other.elements.get(tag)
             if first is None and second is not None:
-                yield Difference(here, "second", second=show_value(second, other))
+                yield Difference(here, "second", second=show_value(second, other, starts[1]))
             elif second is None and first is not None:
-                yield Difference(here, "first", first=show_value(first, one))
+                yield Difference(here, "first", first=show_value(first, one, starts[0]))
             elif first is not None and second is not None:
                 yield from self._compare_one((first, one), (second, other), here)
 
@@ -166,12 +167,13 @@ class Comparison:
                 else:
                     yield from self._compare(first.items[number], second.items[number], f"{here}.")
         elif not self._same(one, other):
-            texts = show_value(*one), show_value(*other)
-            if path == "PixelData" and not self.exact and _is_encapsulated(first, second):
+            starts = self.first.dataset_offset, self.second.dataset_offset
+            texts = show_value(*one, starts[0]), show_value(*other, starts[1])
+            if path == "PixelData" and not self.exact:
                 found = self._compare_pixels()
-                if not found:
+                if not found and _is_encapsulated(first, second):
                     return
-                texts = texts[0], f"{texts[1]} ({found})"
+                texts = texts[0], f"{texts[1]} ({found or 'bytes differ, but no sample'})"
             if texts[0] == texts[1]:
                 texts = f"{first.vr} {texts[0]}", f"{second.vr} {texts[1]} (bytes differ)"
             yield Difference(path, "both", *texts)

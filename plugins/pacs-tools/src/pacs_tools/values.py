@@ -12,9 +12,9 @@ ElementValue: TypeAlias = bytes | tuple[ElementSet, ...] | BulkData
 """What :class:`pacs_core.dataset.DataElement` has."""
 
 
-def show_value(element: DataElement, within: ElementSet) -> str:
-    """Return the value of an element in one line."""
-    return show_values(element.vr, element.value, within.character_sets)[0]
+def show_value(element: DataElement, within: ElementSet, start: int = 0) -> str:
+    """Return the value of an element in one line; see `show_values`."""
+    return show_values(element.vr, element.value, within.character_sets, start)[0]
 
 
 def show_values(

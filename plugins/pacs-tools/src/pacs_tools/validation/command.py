@@ -18,6 +18,7 @@ from pacs_core.api.file_commands import (
 from pacs_core.dataset import NotPart10, tag_of
 from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.styles import Style, style_for
+from pacs_tools.validation.directory import DIRECTORY, check_directory
 from pacs_tools.validation.findings import ERROR, WARNING, Finding, Findings
 from pacs_tools.validation.modules import check_iod
 from pacs_tools.validation.pixels import check_pixels
@@ -109,6 +110,8 @@ def examine(file: DicomFile) -> Findings:
     elif uid:
         text = f"{uid[:64]!r}: its IOD is not known here, so modules are not looked at"
         findings.add(WARNING, "module", (_SOP_CLASS,), text)
+    elif file.meta.sop_class_uid == DIRECTORY:
+        check_directory(file, findings)
     else:
         findings.add(ERROR, "module", (_SOP_CLASS,), "is absent: there is no telling the IOD")
     check_values(file.elements, findings)
