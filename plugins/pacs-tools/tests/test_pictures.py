@@ -276,3 +276,31 @@ def test_what_has_no_stream_is_refused(run, tmp_path):
     assert not list(tmp_path.iterdir())
     assert run("to-stream", compressed, tmp_path / "a.j2k")[0] == 0
     assert (tmp_path / "a.j2k").read_bytes().startswith(b"\xff\x4f\xff\x51")
+
+
+def test_a_jpeg_says_nothing_but_its_pixels(run, tmp_path):
+    """Neither a thumbnail, nor a comment between scans, nor what follows the end is kept."""
+    planes = [np.asarray(Image.radial_gradient("L").resize((40, 24)).rotate(a)) for a in (0, 9, 50)]
+    Image.fromarray(np.dstack(planes)).save(buffer := BytesIO(), "JPEG", subsampling=0)
+    data, secret = buffer.getvalue(), b"Zzyzx^Quibble"
+
+    def segment(marker, content):
+        return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+    at = 2 + 2 + int.from_bytes(data[4:6], "big")
+    thumbnail = segment(0xE0, data[6:18] + b"\1\4" + secret[:12])
+    more = b"".join(segment(code, start + secret) for code, start in (
+        (0xE0, b"JFXX\0\x10"), (0xE1, b"Exif\0\0"), (0xE8, b"SPIFF"), (0xEE, b"Other"), (0xFE, b""),
+    ))  # fmt: skip
+    # The second scan is that of nothing new: a comment before it has to be gone over.
+    end = data.rindex(b"\xff\xd9")
+    changed = (
+        data[:2] + thumbnail + more + data[at:end] + segment(0xFE, secret) + data[end:] + secret
+    )
+    source, made = tmp_path / "a.jpg", tmp_path / "a.dcm"
+    source.write_bytes(changed)
+    assert run("from-image", source, made, "--like", CT)[0::2] == (0, "")
+    assert secret[:12] not in made.read_bytes()
+    (frame,) = generate_frames(dcmread(made).PixelData, number_of_frames=1)
+    shown = [np.asarray(Image.open(BytesIO(each))) for each in (frame, data)]
+    assert np.array_equal(*shown)

@@ -3,6 +3,7 @@
 PS3.5 §8.2.1, A.4.1; ISO/IEC 10918-1 Annex B, 10918-5 (JFIF); Exif 2.3.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import Final
@@ -22,8 +23,17 @@ from pacs_core.api.images import (
 
 _SYNTAX: Final = "1.2.840.10008.1.2.4."
 _SOI: Final = b"\xff\xd8"
-_APP0, _APP1, _APP2, _APP14, _APP15, _COM, _SOS = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE, 0xDA
+_APP0, _APP1, _APP2, _APP15, _COM, _SOS = 0xE0, 0xE1, 0xE2, 0xEF, 0xFE, 0xDA
 _ICC: Final = b"ICC_PROFILE\0"
+_JFIF: Final = b"JFIF\0"
+_JFIF_SEGMENT: Final = b"\xff\xe0\0\x10"
+_BEFORE_THUMBNAIL: Final = 12
+_COLOURS: Final = {0xE8: b"mrfx", 0xEE: b"Adobe"}
+"""Application data on which colours depend: of JPEG-LS, and of Adobe."""
+
+_AFTER_SCAN: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
+"""A marker, and neither what is stuffed nor a restart."""
+
 _EXIF: Final = b"Exif\0\0"
 _ORIENTATION: Final = 0x0112
 _ADOBE_RGB: Final = 0
@@ -72,15 +82,33 @@ def read_jpeg_file(data: bytes) -> JpegFile:
         content = data[start + 4 : end]
         if marker == _SOS:
             selection = content[1 + 2 * content[0]] if content else 0
-            kept += data[start : header.end]
+            kept += data[start:end] + _scans(data, end, header.end)
         elif marker == _APP2 and content.startswith(_ICC):
             profile += content[len(_ICC) + 2 :]
         elif marker == _APP1 and content.startswith(_EXIF):
             _check_orientation(content[len(_EXIF) :])
-        if marker in {_APP0, _APP14} or not (_APP0 <= marker <= _APP15 or marker in {_COM, _SOS}):
+        elif marker == _APP0 and content.startswith(_JFIF):
+            kept += _JFIF_SEGMENT + content[:_BEFORE_THUMBNAIL] + b"\0\0"
+        elif content.startswith(_COLOURS.get(marker, b"-")) or not _is_comment(marker):
             kept += data[start:end]
     syntax = _transfer_syntax(header, selection)
     return JpegFile(bytes(kept), header, syntax, _photometric(header), profile)
+
+
+def _is_comment(marker: int) -> bool:
+    return marker == _COM or _APP0 <= marker <= _APP15
+
+
+def _scans(data: bytes, start: int, end: int) -> bytes:
+    """Return what follows the header of the first scan, without comments between scans."""
+    kept, position = bytearray(), start
+    while found := _AFTER_SCAN.search(data, position, end - 2):
+        first, marker = found.start(), data[found.start() + 1]
+        kept += data[position:first]
+        position = first + 2 + int.from_bytes(data[first + 2 : first + 4], "big")
+        if not _is_comment(marker):
+            kept += data[first:position]
+    return bytes(kept + data[position:end])
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
