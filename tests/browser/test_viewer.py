@@ -578,6 +578,9 @@ def test_what_is_no_picture_leads_to_its_attributes(page, plain_site, pacs_datas
     study = new_uid()
     store(plain_site, sample(pacs_dataset, "RTSTRUCT", StudyInstanceUID=study))
     page.goto(f"{plain_site.url}/ui/viewer/{study}")
+    with page.expect_download() as told:
+        page.get_by_role("link", name="Download").click()
+    assert told.value.path().read_bytes()[128:132] == b"DICM"
     page.get_by_role("link", name="All attributes").click()
     page.get_by_role("heading", name="All attributes").wait_for()
 

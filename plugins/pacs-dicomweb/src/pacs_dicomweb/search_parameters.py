@@ -200,8 +200,10 @@ class _Reading:
                 )
             within.setdefault(last, ())
             return
-        # A list of UIDs has commas (§8.3.4.1); within other values a comma is one.
-        values = re.split(r"[,\\]", value) if vr_of(last) == "UI" else value.split("\\")
+        # A list of UIDs has commas (§8.3.4.1), and so have lists of modalities that OHIF asks for:
+        # no code has one (PS3.5 Table 6.2-1). Within other values a comma is one.
+        by_comma = vr_of(last) in ("UI", "CS")
+        values = re.split(r"\s*[,\\]\s*", value.strip()) if by_comma else value.split("\\")
         texts: tuple[Value, ...] = tuple(each for each in values if each)
         for each in values:
             _check_moment(last, each)

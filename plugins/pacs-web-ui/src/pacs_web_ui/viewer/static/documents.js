@@ -10,6 +10,14 @@ function frameOf(title, source) {
   return made;
 }
 
+function linkTo(address, name) {
+  const made = document.createElement("a");
+  made.href = address;
+  made.target = "_top";
+  made.textContent = name;
+  return made;
+}
+
 /** By kind: return the elements that show it. */
 const KINDS = {
   report: async (set) => [frameOf(t("Report"), set.dataset.page)],
@@ -27,13 +35,12 @@ const KINDS = {
     made.src = `${url}/rendered`;
     return [made];
   },
-  other: async (set) => {
+  other: async (set, url) => {
     const text = document.createElement("p");
-    const link = document.createElement("a");
-    link.href = set.dataset.page;
-    link.target = "_top";
-    link.textContent = t("All attributes");
-    text.append(t("There is no picture of this."), " ", link);
+    const attributes = linkTo(set.dataset.page, t("All attributes"));
+    const file = linkTo(`${url}?accept=application/dicom`, t("Download"));
+    file.download = `${set.dataset.instance}.dcm`;
+    text.append(t("There is no picture of this."), " ", attributes, " · ", file);
     return [text];
   },
 };
