@@ -23,6 +23,7 @@ from pacs_core.cli.options import (
 )
 from pacs_core.cli.output import complain, dump_json, print_row, print_table, say
 from pacs_core.cli.progress import progress
+from pacs_core.config_file import find_config
 from pacs_core.logs.escaping import escape
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "complain",
     "dump_json",
     "escape",
+    "find_config",
     "map_files",
     "parse_pairs",
     "print_row",

@@ -2,10 +2,8 @@
 
 from pacs_core.config.changes import ConfigChanges
 from pacs_core.config.load import (
-    DEFAULT_FILE,
     Overrides,
     PluginConfigs,
-    find_config,
     inspect_config,
     inspect_plugin_configs,
     inspect_tables,
@@ -21,6 +19,7 @@ from pacs_core.config.model import (
 from pacs_core.config.origins import trace_values
 from pacs_core.config.show import effective_tables, literal, plain_table, to_toml
 from pacs_core.config.structure import ConfigError, check_schema, structure
+from pacs_core.config_file import DEFAULT_FILE, find_config
 
 __all__ = [
     "DEFAULT_FILE",

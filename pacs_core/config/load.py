@@ -1,6 +1,5 @@
 """Loading of files and command line into one checked configuration."""
 
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from attrs import field, fields, frozen
 
 from pacs_core.config.model import Config
 from pacs_core.config.structure import ConfigError, check_schema, structure
+from pacs_core.config_file import find_config
 from pacs_core.plugins import Fault, PluginManager, PluginState
 
 # Theory of operation
@@ -31,19 +31,7 @@ from pacs_core.plugins import Fault, PluginManager, PluginState
 # Precedence is command line over file over default. A value of None on the command line is an
 # option that was not given.
 
-DEFAULT_FILE = "pacs.toml"
-
 Overrides = Mapping[str, Mapping[str, Any]]
-
-
-def find_config(explicit: Path | None) -> Path | None:
-    """Return the file to read: the given one, ``$PACS_CONFIG``, or ``pacs.toml`` if it exists."""
-    if explicit is not None:
-        return explicit
-    if from_environment := os.environ.get("PACS_CONFIG"):
-        return Path(from_environment)
-    default = Path(DEFAULT_FILE)
-    return default if default.is_file() else None
 
 
 def read_tables(path: Path | None) -> dict[str, Any]:

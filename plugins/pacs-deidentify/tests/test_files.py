@@ -1,7 +1,9 @@
 """Files: `pacs deidentify` from outside, streaming, damaged input, and the proof."""
 
 import json
+import os
 import subprocess
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -213,6 +215,28 @@ def test_pixels_are_not_held_in_memory(tmp_path: Path) -> None:
     searching = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (peak < 8 << 20, searching < 12 << 20) == (True, True)
+
+
+PROGRAM = """
+import sys
+from pacs_core.cli.main import main
+assert main(sys.argv[1:]) == 0
+print(*sys.modules)
+"""
+
+
+def test_without_a_config_file_no_plugin_is_imported(tmp_path: Path) -> None:
+    source = save(tmp_path / "one.dcm", make_instance())
+    environment = {name: text for name, text in os.environ.items() if name != "PACS_CONFIG"}
+    command = [sys.executable, "-c", PROGRAM, "deidentify", str(source), str(tmp_path / "made")]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    modules = set(done.stdout.splitlines()[-1].split())
+    assert "pacs_deidentify.batch" in modules
+    assert (
+        not {"cyclopts", "pacs_core.app", "pacs_core.plugins", "pacs_deidentify.plugin"} & modules
+    )
 
 
 def test_peers_with_a_profile(tmp_path: Path, capsys) -> None:

@@ -21,6 +21,7 @@ from pacs_core.api.file_commands import (
     Option,
     UsageError,
     complain,
+    find_config,
     progress,
     say,
     walk,
@@ -31,6 +32,7 @@ from pacs_deidentify.options import Option as ProfileOption
 if TYPE_CHECKING:
     from pacs_core.api.commands import Assembly
     from pacs_deidentify.batch import FileResult
+    from pacs_deidentify.compressed_files import Recompressor
     from pacs_deidentify.config import DeidentifyConfig
     from pacs_deidentify.profile import Profile
     from pacs_deidentify.vault import Vault
@@ -110,13 +112,11 @@ def deidentify(
         _check_report(report, overwrite)
     if ocr and not _can_read_pixels():
         raise UsageError("--ocr needs pip install 'pacs-deidentify[ocr]', for Python before 3.13")
-    from pacs_core.api.commands import assemble, load_config
     from pacs_deidentify.batch import Batch
-    from pacs_deidentify.compressed_files import Recompressor
     from pacs_deidentify.profiles import make_profile
     from pacs_deidentify.vault import Ledger
 
-    assembly = assemble(load_config(config))
+    assembly = load_assembly(config)
     settings = settings_of(assembly)
     key = read_key(key_file, settings)
     safe = _open_vault(vault, key) if vault else None
@@ -146,10 +146,11 @@ def deidentify(
         if lines:
             _write_line(lines, _head(made))
         advance = stack.enter_context(progress("de-identifying", None))
-        recompressor = stack.enter_context(Recompressor(assembly))
+        recompressor: Recompressor | None = None
         for result in batch.run((path for path, _ in walk([source], without=output)), jobs):
             advance(1)
             if result.outcome == "compressed":
+                recompressor = recompressor or stack.enter_context(_open_recompressor(assembly))
                 result = recompressor.one(batch, result.source)
             outcomes[result.outcome] += 1
             if ledger and result.originals:
@@ -164,11 +165,30 @@ def _can_read_pixels() -> bool:
     return find_spec("rapidocr_onnxruntime") is not None
 
 
-def settings_of(assembly: "Assembly") -> "DeidentifyConfig":
+def load_assembly(config: Path | None) -> "Assembly | None":
+    """Return configuration and plugins; None without a config file, since all are imported."""
+    return _assemble(config) if find_config(config) else None
+
+
+def _assemble(config: Path | None) -> "Assembly":
+    from pacs_core.api.commands import assemble, load_config
+
+    return assemble(load_config(config))
+
+
+def settings_of(assembly: "Assembly | None") -> "DeidentifyConfig":
     """Return what the configuration says of de-identification."""
     from pacs_deidentify.config import DeidentifyConfig
 
+    if assembly is None:
+        return DeidentifyConfig()
     return assembly.setup_for("deidentify").config(DeidentifyConfig)
+
+
+def _open_recompressor(assembly: "Assembly | None") -> "Recompressor":
+    from pacs_deidentify.compressed_files import Recompressor
+
+    return Recompressor(assembly or _assemble(None))
 
 
 def _check_place(path: Path, output: Path) -> None:

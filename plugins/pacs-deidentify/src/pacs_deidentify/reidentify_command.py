@@ -17,7 +17,7 @@ from pacs_core.api.file_commands import (
     say,
     walk,
 )
-from pacs_deidentify.command import read_key, settings_of
+from pacs_deidentify.command import load_assembly, read_key, settings_of
 from pacs_deidentify.errors import DeidentificationError
 
 if TYPE_CHECKING:
@@ -59,10 +59,9 @@ def reidentify(
         raise UsageError("the input is never changed: name another folder for what is made")
     if not vault.is_file():
         raise UsageError(f"{vault} does not exist")
-    from pacs_core.api.commands import assemble, load_config
     from pacs_deidentify.vault import Vault
 
-    key = read_key(key_file, settings_of(assemble(load_config(config))))
+    key = read_key(key_file, settings_of(load_assembly(config)))
     if key is None:
         raise UsageError("say with --key-file which key the vault has")
     identifiers = Vault(vault, key).read()

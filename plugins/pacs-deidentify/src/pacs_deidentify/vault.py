@@ -25,7 +25,7 @@ from typing import Final, Self
 
 from attrs import asdict, define, field, frozen
 
-from pacs_core.api.commands import CommandError, Draft
+from pacs_core.api.file_commands import CommandError, Draft
 
 _MAGIC: Final = b"PACS identifier vault 1\n"
 _SALT: Final = 16
