@@ -76,6 +76,30 @@ def test_a_study_without_a_modality(shared, fields):
     assert found["00080061"]["Value"] == ["XA"]
 
 
+@pytest.mark.parametrize("field", ["AvailableTransferSyntaxUID", "00083002"])
+def test_the_transfer_syntax_of_instances(shared, field):
+    """wsidicom 149: it asks before it asks for tiles; 400."""
+    study = SampleStudy()
+    store_gradient(shared, study, syntax=JPEG2000Lossless)
+    store_gradient(shared, study)
+    where = f"/studies/{study.study_instance_uid}/instances"
+    answer = shared.get(where, params={"includefield": field})
+    assert "warning" not in answer.headers
+    found = {each["00083002"]["Value"][0] for each in answer.json()}
+    assert found == {JPEG2000Lossless, EXPLICIT_VR_LITTLE_ENDIAN}
+    assert all("00083002" not in each for each in shared.found(where))
+
+
+def test_fields_that_are_not_kept_are_named(shared):
+    """PS3.18 §8.3.4.3: who asked for them is not left to wonder."""
+    given = {"includefield": "ImageComments,00091011,PatientID,Modality,RetrieveURL"}
+    warning = shared.get("/studies", params=given).headers["warning"]
+    assert "00091011, ImageComments: not kept here, and not returned" in warning
+    many = ",".join(f"0009{number:04X}" for number in range(0x1000, 0x1400))
+    warning = shared.get("/studies", params={"includefield": many}).headers["warning"]
+    assert "and 1016 more" in warning
+
+
 def test_octets_of_a_whole_instance(shared, image):
     """cornerstoneWADOImageLoader 356: 400, since only application/dicom was known."""
     accept = 'multipart/related; type="application/octet-stream"'

@@ -158,8 +158,8 @@ def test_axes_end_at_numbers_that_people_like(value, top):
 
 def test_numbers_have_no_more_digits_than_one_reads():
     assert [show_number(v) for v in (0, 0.0512, 1.26, 12, 1234.5)] == ["0", "0.051", "1.3", "12",
-                                                                     "1,234"]  # fmt: skip
+                                                                     "1\u202f234"]  # fmt: skip
     assert [show_size(v) for v in (0, 999, 1500, 999_999, 5e9, 7e15)] == [
-        "0 B", "999 B", "1.5 kB", "1 MB", "5 GB", "7,000 TB",
+        "0 B", "999 B", "1.5 kB", "1 MB", "5 GB", "7\u202f000 TB",
     ]  # fmt: skip
     assert [show_bound(v) for v in (-1, 5)] == ["> 60 s", "5 ms"]

@@ -1,6 +1,6 @@
 """Searches: the resources, what each answers with (PS3.18 §10.6.3.3), and their queries."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import evolve, frozen
@@ -53,6 +53,10 @@ CONDITIONAL: Final = _tags(
 
 NEVER_EMPTY: Final = _tags("ModalitiesInStudy")
 """Left out without a value, even if asked for: OHIF shows no study where one has it empty."""
+
+TRANSFER_SYNTAXES: Final = tag_of("AvailableTransferSyntaxUID")
+_ADDED: Final = _tags("InstanceAvailability RetrieveURL SpecificCharacterSet") | {TRANSFER_SYNTAXES}
+"""What no index holds, and results have, or have no need of."""
 
 UIDS: Final = {
     Level.STUDY: tag_of("StudyInstanceUID"),
@@ -138,7 +142,8 @@ def plan_search(
         f"{keyword_of(tag)} is not kept here: it has not been matched"
         for tag in sorted(wanted.keys.keys() - known)
     )
-    warnings = (*wanted.warnings, *unmatched)
+    unreturned = sorted(wanted.included - known - _ADDED)
+    warnings = (*wanted.warnings, *unmatched, *_say_what_is_not_returned(unreturned))
     matching = KeyMatching(
         fuzzy_names=wanted.fuzzy_names,
         empty_values=wanted.empty_values,
@@ -167,6 +172,13 @@ def plan_search(
     )
     empty = ((required - CONDITIONAL) | asked) - NEVER_EMPTY
     return Search(query, limit, empty, warnings)
+
+
+def _say_what_is_not_returned(tags: Sequence[int]) -> Iterator[str]:
+    if tags:
+        more = f" and {len(tags) - 8} more" if len(tags) > 8 else ""
+        names = ", ".join(map(keyword_of, tags[:8]))
+        yield f"includefield: {names}{more}: not kept here, and not returned"
 
 
 def count_all(search: Search) -> Query:

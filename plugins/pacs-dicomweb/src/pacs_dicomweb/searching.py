@@ -11,10 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pacs_core.api.streams import closing
-from pacs_core.contracts import Archive, Level, Outcome
-from pacs_core.dataset import Attributes, keyword_of
+from pacs_core.contracts import Archive, InstancePath, Level, Outcome
+from pacs_core.dataset import Attributes, MutableAttributes, keyword_of, texts
 from pacs_dicomweb.results import complete_result, find_availability
-from pacs_dicomweb.search import Search, SearchResource, count_all, plan_search
+from pacs_dicomweb.search import (
+    TRANSFER_SYNTAXES,
+    UIDS,
+    Search,
+    SearchResource,
+    count_all,
+    plan_search,
+)
 from pacs_dicomweb.search_parameters import InvalidParameterError, SearchParameters, read_search
 from pacs_dicomweb.service import (
     SEARCHED,
@@ -64,9 +71,19 @@ def search_handler(service: DicomWeb, level: Level) -> Handler:
             )
             for match in found
         ]
+        if level is Level.IMAGE and TRANSFER_SYNTAXES in wanted.included:
+            await _add_transfer_syntaxes(archive, results)
         return _response(service, choice.representation, results, headers)
 
     return search
+
+
+async def _add_transfer_syntaxes(archive: Archive, results: list[MutableAttributes]) -> None:
+    """Say in which transfer syntax instances can be had without conversion."""
+    for each in results:
+        study, instance = (texts(each, UIDS[of])[0] for of in (Level.STUDY, Level.IMAGE))
+        if (stored := await archive.locate(InstancePath(study, instance))) is not None:
+            each[TRANSFER_SYNTAXES] = (stored.transfer_syntax_uid,)
 
 
 def _heed(wanted: SearchParameters, fuzzy_names: bool) -> SearchParameters:

@@ -7,6 +7,7 @@ from attrs import frozen
 
 from pacs_core.contracts import InstanceHeader
 from pacs_core.dataset import BulkData, ElementSet, keyword_of
+from pacs_web_ui.charts import show_number
 
 _LONGEST: Final = 500  # characters of a value that is shown
 _MOST: Final = 20_000  # rows
@@ -39,7 +40,7 @@ def _rows(elements: ElementSet, depth: int) -> Iterator[Row]:
         name = elements.private_creator(each.tag) if each.tag >> 16 & 1 else keyword_of(each.tag)
         if isinstance(each.value, BulkData):
             length = each.value.length
-            size = "" if length is None else f"{length:,} B"
+            size = "" if length is None else f"{show_number(length)} B"
             yield Row(depth, tag, name, each.vr, size)
         elif isinstance(each.value, tuple):
             yield Row(depth, tag, name, each.vr, f"{len(each.value)} ×")
@@ -48,6 +49,6 @@ def _rows(elements: ElementSet, depth: int) -> Iterator[Row]:
                 yield from _rows(item, depth + 2)
         else:
             text = "\\".join(elements.texts(each.tag)) or (
-                f"{len(each.value):,} B" * bool(each.value)
+                f"{show_number(len(each.value))} B" * bool(each.value)
             )
             yield Row(depth, tag, name, each.vr, text[:_LONGEST] + "…" * (len(text) > _LONGEST))

@@ -158,7 +158,10 @@ def round_up(value: float) -> float:
 
 
 def show_number(value: float) -> str:
-    """Return a number with no more digits than one can read: 0.05, 1.2, 340."""
+    """Return a number with no more digits than one can read: 0.05, 1.2, 340.
+
+    Thousands are set off by a space (ISO 80000-1): a comma is the decimal sign in German.
+    """
     if value >= 100 or value == int(value):
-        return f"{value:,.0f}"
+        return f"{value:,.0f}".replace(",", "\u202f")
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
