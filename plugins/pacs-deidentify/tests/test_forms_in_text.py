@@ -102,6 +102,29 @@ def test_what_somebody_says_in_his_own_words(keyword: str) -> None:
     assert cleaned[keyword].value == "*** looks pale"
 
 
+def test_who_gives_out_ids() -> None:
+    """Issuer of Patient ID (0010,0021) goes, and so does what its qualifiers say (PS3.3 10.15)."""
+    issuer = Dataset()
+    issuer.UniversalEntityID, issuer.UniversalEntityIDType = "zzyzx.example.org", "DNS"
+    issuer.LocalNamespaceEntityID = "ZZYZX"
+    said = {
+        "IssuerOfPatientIDQualifiersSequence": [issuer],
+        "IssuerOfAccessionNumberSequence": [issuer],
+    }
+    assert "zzyzx" not in str(run(make_instance(**said))).lower()
+    kept = run(make_instance(**said), Option.RETAIN_INSTITUTION_IDENTITY)
+    assert kept.IssuerOfPatientIDQualifiersSequence[0].LocalNamespaceEntityID == "ZZYZX"
+
+
+def test_encrypted_attributes_lead_back() -> None:
+    """Who had them encrypted could say whose they are (PS3.15 E.1.2)."""
+    encrypted = Dataset()
+    encrypted.EncryptedContentTransferSyntaxUID = "1.2.840.10008.1.2"
+    encrypted.EncryptedContent = bytes(16)
+    made = run(make_instance(EncryptedAttributesSequence=[encrypted]))
+    assert "EncryptedAttributesSequence" not in made
+
+
 def test_where_something_is_to_be_had() -> None:
     """Hosts and paths of a site tell of it, whatever the scheme is."""
     dataset = make_instance(RetrieveURL="file://zzyzx/wado", CodingSchemeURL="urn:oid:1.2.3")

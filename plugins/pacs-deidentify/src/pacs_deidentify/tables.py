@@ -32,6 +32,10 @@ _DATES: Final = {Option.RETAIN_FULL_DATES: "K", Option.RETAIN_MODIFIED_DATES: "C
 _REMARK: Final = re.compile(r"Comments?$|^CommentsOn|Notes$|^DocumentTitle$|^ReasonForCanc")
 """Keywords of what somebody says in words of his own, as of those that the table cleans."""
 
+_ENCRYPTED_ATTRIBUTES: Final = 0x0400_0500
+_ISSUERS: Final = frozenset({0x0040_0031, 0x0040_0032})
+"""Local Namespace Entity ID and Universal Entity ID: who gives out IDs (PS3.3 Table 10-17)."""
+
 _UID_ROOT: Final = "1.2.840.10008."
 
 
@@ -144,6 +148,10 @@ def row_of_vr(tag: int, vr: str) -> TableRow | None:
         return TableRow("X/Z/D", {})
     if vr == "UI":
         return TableRow("U", {}) if is_of_instance(tag) else None
+    if tag == _ENCRYPTED_ATTRIBUTES:  # by which somebody could be identified again
+        return TableRow("X", {})
+    if tag in _ISSUERS:
+        return TableRow("X/Z/D", {Option.RETAIN_INSTITUTION_IDENTITY: "K"})
     if vr in {"LO", "LT", "ST", "UT"} and _REMARK.search(dictionary_keyword(tag)):
         return TableRow("X/Z/D", {Option.CLEAN_DESCRIPTORS: "C"})
     # Where something is to be had names who has it; where a scheme is described does not.
