@@ -9,9 +9,13 @@ from stat import S_ISLNK
 
 # Theory of operation
 #
-# A file is written under a random name in the output folder, and renamed. What is interrupted
-# leaves a file named ".incoming-*.part" at worst. Folders below the output folder are opened one
-# below the other and never through a link, which somebody else may have put there.
+# A file is written without a name in the output folder, if the file system has such files (Linux,
+# O_TMPFILE): whatever ends the command, nothing is left of it. To replace another it is linked to a
+# random name, and renamed. Elsewhere it has the random name all the time, so that what is killed
+# leaves a file named ".incoming-*.part". Folders below the output folder are opened one below the
+# other and never through a link, which somebody else may have put there.
+
+_DESCRIPTORS = "/proc/self/fd"
 
 
 _BLOCK = 1 << 20
@@ -34,15 +38,25 @@ class Draft:
     def __init__(self, output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
         self._name = f".incoming-{os.urandom(8).hex()}.part"
+        self._has_name = True
         with ExitStack() as stack:
             self._output = _open_folder(stack, output)
             self._file = FileIO(self._name, "xb", opener=self._create)
             self._stack = stack.pop_all()
 
     def _create(self, _path: str, flags: int) -> int:
+        unnamed = getattr(os, "O_TMPFILE", 0)
+        if unnamed and os.path.isdir(_DESCRIPTORS):
+            # A file system that has none says so in one of several ways.
+            with suppress(OSError):
+                made = os.open(".", unnamed | os.O_RDWR, 0o666, dir_fd=self._output)
+                self._has_name = False
+                return made
         return os.open(self._name, flags, 0o666, dir_fd=self._output)
 
     def _open(self, _path: str, flags: int) -> int:
+        if not self._has_name:
+            return os.open(f"{_DESCRIPTORS}/{self._file.fileno()}", flags)
         return os.open(self._name, flags, dir_fd=self._output)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -82,6 +96,10 @@ class Draft:
         """
         if durable:
             os.fsync(self._file.fileno())
+        if not self._has_name:
+            made = f"{_DESCRIPTORS}/{self._file.fileno()}"
+            os.link(made, self._name, dst_dir_fd=self._output, follow_symlinks=True)
+            self._has_name = True
         self._file.close()
         with ExitStack() as stack:
             below, opened = self._output, [self._output]
@@ -103,7 +121,8 @@ class Draft:
         """Remove what is left, if anything is: the last call, whatever has happened."""
         self._file.close()
         with self._stack, suppress(FileNotFoundError):
-            os.unlink(self._name, dir_fd=self._output)
+            if self._has_name:
+                os.unlink(self._name, dir_fd=self._output)
 
 
 def _open_folder(

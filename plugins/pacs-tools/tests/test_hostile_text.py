@@ -2,6 +2,7 @@
 
 import os
 import pty
+import random
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,46 @@ def test_nothing_acts_on_a_terminal_or_ends_a_command(run, files, command):
         assert code in {0, 1, 2, 3, 5}
         assert "internal error" not in err
         assert not [each for each in out + err if each < " " and each not in "\n\t"]
+        made = Path("made")
+        if made.is_dir():
+            shutil.rmtree(made)
+        made.unlink(missing_ok=True)
+
+
+SOURCES = ("CT_small", "MR_small_bigendian", "JPEG2000", "test-SR", "rtplan", "image_dfl",
+           "nested_priv_SQ", "SC_rgb_rle_2frame", "liver_1frame", "UN_sequence")  # fmt: skip
+INSERTED = (b"\xff\xff\xff\xff", bytes(4), b"\xfe\xff\0\xe0", b"\xfe\xff\xdd\xe0", b"SQ", b"UN")
+
+
+def damage(data: bytes, chance: random.Random) -> bytes:
+    """Change, drop, insert or cut off something, most often among the first elements."""
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 2, 5))):
+        at = chance.randrange(min(len(changed), chance.choice((1500, len(changed)))))
+        kind = chance.randrange(5)
+        if kind == 4:
+            del changed[at + 1 :]
+        else:
+            new = (b"", chance.randbytes(4), chance.choice(INSERTED), b"")[kind]
+            changed[at : at + chance.choice((0, len(new), 8))] = new
+    return bytes(changed)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_damaged_files_end_no_command_by_surprise(run, tmp_path, monkeypatch, command):
+    """Of each a message in a line, and nothing half made."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(CT, "ct.dcm")
+    Path("table.csv").write_text("PatientID,PatientName\nx,y\n")
+    chance, expected = random.Random(command), {"ct.dcm", "table.csv", "a.dcm", "made"}
+    for name in SOURCES:
+        Path("a.dcm").write_bytes(damage((CT.parent / f"{name}.dcm").read_bytes(), chance))
+        code, _, err = run(*("a.dcm" if word == "F" else word for word in command.split()))
+        assert code in {0, 1, 2, 3, 5}
+        assert "internal error" not in err
+        assert {each.name for each in tmp_path.iterdir()} <= expected
+        assert not list(tmp_path.rglob(".*"))
         made = Path("made")
         if made.is_dir():
             shutil.rmtree(made)
