@@ -100,6 +100,30 @@ def test_fields_that_are_not_kept_are_named(shared):
     assert "and 1016 more" in warning
 
 
+@pytest.mark.parametrize(
+    ("resource", "accepted"),
+    [
+        ("", ("application/dicom", "application/zip")),
+        (
+            "/metadata",
+            ("application/dicom+json", 'multipart/related; type="application/dicom+xml"'),
+        ),
+        ("/frames/1", ("application/octet-stream", "image/jls")),
+        ("/rendered", ("image/png", "image/jpeg")),
+        ("/thumbnail", ("image/png", "image/jpeg")),
+    ],
+)
+def test_caches_are_told_that_it_depends_on_what_is_accepted(shared, image, resource, accepted):
+    """RFC 9110 §12.5.5: a proxy that caches gave a JPEG to who accepts a PNG."""
+    for accept in accepted:
+        answer = shared.get(path_of(image) + resource, accept)
+        assert answer.status_code == 200, answer.text
+        assert "accept" in answer.headers["vary"].lower().replace(",", " ").split()
+        again = shared.get(path_of(image) + resource, accept, headers={"If-None-Match": "*"})
+        if again.status_code == 304:
+            assert "accept" in again.headers["vary"].lower().replace(",", " ").split()
+
+
 def test_octets_of_a_whole_instance(shared, image):
     """cornerstoneWADOImageLoader 356: 400, since only application/dicom was known."""
     accept = 'multipart/related; type="application/octet-stream"'

@@ -131,10 +131,14 @@ class _Endpoint:
         offered = _offered(self._handlers, self._service.config)
         if method in offered:
             try:
-                return await self._handlers[method](request)
+                response = await self._handlers[method](request)
             except MalformedDataset as error:
                 # It has been stored, and can be had as a whole; nothing of it can.
                 raise HttpError(406, f"the dataset cannot be read: {error}") from error
+            # What there is depends on what is accepted (RFC 9110 §12.5.5): without this a cache
+            # would hand out, to who accepts something else, what it has.
+            response.headers.add_vary_header("Accept")
+            return response
         head = ("HEAD",) if "GET" in offered else ()
         methods = ", ".join((*offered, *head, "OPTIONS"))
         allowed = {"Allow": methods}
