@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from attrs import define, frozen
 
-from pacs_core.dataset.values import decode_value
+from pacs_core.dataset.values import SHORT_VALUE, decode_short, decode_value
 
 ElementPath: TypeAlias = tuple[int, ...]
 """Where an element is: its tag; within a sequence its tag, the item's number from 0, and so on."""
@@ -81,7 +81,8 @@ class ElementSet:
         element = self.elements.get(tag)
         if element is None or not isinstance(element.value, bytes):
             return ()
-        return decode_value(element.vr, element.value, True, self.character_sets)
+        decode = decode_short if len(element.value) <= SHORT_VALUE else decode_value
+        return decode(element.vr, element.value, True, self.character_sets)
 
     def private_creator(self, tag: int) -> str:
         """Return the Private Creator of a private element (PS3.5 §7.8.1); empty if it has none."""

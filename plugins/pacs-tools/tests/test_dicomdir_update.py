@@ -225,6 +225,36 @@ def test_hostile_records_are_named_and_lead_nowhere(run, media, tmp_path, what):
     assert sorted(media.rglob("*")) == held
 
 
+@pytest.mark.parametrize("shift", [-22, 38])
+def test_offsets_that_are_all_wrong_by_the_same_are_mended(run, media, shift):
+    """As programs leave them that change a name, and forget offsets (PS3.3 F.3.2.2)."""
+    known = instances(media)
+
+    def move(directory):
+        for each in (directory, *directory.DirectoryRecordSequence):
+            for element in each:
+                if element.VR == "UL" and element.keyword.startswith("Offset") and element.value:
+                    element.value += shift
+
+    path = media / "DICOMDIR"
+    directory = dcmread(path)
+    move(directory)
+    directory.save_as(path)
+    code, out, err = run("show", media)
+    assert code == 1
+    assert f"all its offsets are wrong by {-shift} bytes" in err
+    assert out.count("IMAGE") == len(known)
+    before = path.read_bytes()
+    code, out, _ = run("update", media, "--dry-run")
+    assert code == 0
+    assert path.read_bytes() == before
+    code, out, err = run("update", media)
+    assert (code, err) == (0, "")
+    assert f"offsets that were wrong by {-shift} bytes become right" in out
+    assert instances(media) == known
+    assert run("show", media)[::2] == (0, "")
+
+
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.99])
 def test_a_truncated_dicomdir_is_refused(run, media, kept):
     path = media / "DICOMDIR"

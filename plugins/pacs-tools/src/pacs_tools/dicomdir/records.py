@@ -2,8 +2,10 @@
 
 Records are items of one sequence, and refer to each other by the bytes at which they begin. An
 offset may lead nowhere, back to where one comes from, or deeper and deeper: each item is reached
-once at most, and no deeper than a tree of records can be. The names in Referenced File ID come from
-outside as well: what may be no name of a file below the folder of the DICOMDIR is never looked at.
+once at most, and no deeper than a tree of records can be. Programs that change a DICOMDIR and
+forget its offsets leave all of them wrong by the same number of bytes, which is made up for. The
+names in Referenced File ID come from outside as well: what may be no name of a file below the
+folder of the DICOMDIR is never looked at.
 """
 
 from collections.abc import Iterator
@@ -64,12 +66,15 @@ class Directory:
         By the byte at which each begins.
     damage : str
         What cannot be read, and where; empty if all can.
+    shift : int
+        Bytes by which all its offsets are too small.
     """
 
     path: Path
     dataset: "Dataset"
     records: "dict[int, Dataset]" = field(repr=False)
     damage: str = ""
+    shift: int = 0
 
     def walk(self, problems: list[str]) -> "Iterator[tuple[Dataset, int]]":
         """Iterate over records with their levels, each before those below it.
@@ -86,6 +91,7 @@ class Directory:
             offset, depth = pending.pop()
             if offset == 0:
                 continue
+            offset += self.shift
             if problem := self._check_offset(offset, depth, reached):
                 problems.append(f"{self.path}: a record refers to one at byte {offset} {problem}")
                 continue
@@ -137,7 +143,21 @@ def read_directory(path: Path) -> Directory:
         raise CommandError(f"{path}: is no DICOMDIR")
     if sequence is None:
         raise CommandError(f"{path}: it has no Directory Record Sequence, or is truncated")
-    return Directory(path, dataset, records, damage)
+    return Directory(path, dataset, records, damage, _find_shift(dataset, records))
+
+
+def _find_shift(dataset: "Dataset", records: "dict[int, Dataset]") -> int:
+    """Return by how much all offsets are too small if that, and nothing else, is wrong."""
+    ignored: list[str] = []
+    offsets = {_read_offset(dataset, FIRST, ignored)}
+    for record in records.values():
+        offsets |= {_read_offset(record, keyword, ignored) for keyword in (NEXT, LOWER)}
+    offsets -= {0}
+    if not offsets or offsets <= records.keys():
+        return 0
+    # The first item is the one to which the first offset leads: nobody writes another one first.
+    shift = min(records) - min(offsets)
+    return shift if {offset + shift for offset in offsets} <= records.keys() else 0
 
 
 def read_value(record: "Dataset", keyword: str) -> Any:

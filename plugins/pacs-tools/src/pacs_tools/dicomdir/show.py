@@ -41,6 +41,11 @@ def show(path: Path, /, *, json: JsonOption = False) -> int:
     problems: list[str] = []
     referenced: set[Path] = set()
     directory = read_directory(path)
+    if directory.shift:
+        problems.append(
+            f"{path}: all its offsets are wrong by {directory.shift} bytes: "
+            "`pacs dicomdir update` writes the right ones"
+        )
     for item, depth in directory.walk(problems):
         record = _describe(item, path.parent, depth)
         if record.file is not None:

@@ -99,7 +99,9 @@ def update(path: Path, /, *, dry_run: Annotated[bool, Option()] = False) -> int:
         say(f"- {file}")
     for file in added:
         say(f"+ {file}")
-    if (added or removed) and not dry_run:
+    if directory.shift:
+        say(f"offsets that were wrong by {directory.shift} bytes become right")
+    if (added or removed or directory.shift) and not dry_run:
         draft = Draft(path.parent)
         try:
             for piece in encode_directory(partial(_encode_head, directory.dataset), top):

@@ -1,6 +1,7 @@
 """Content trees of SR documents, as what people read (PS3.3 C.17.3)."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Final
 
 from attrs import field, frozen
@@ -68,6 +69,10 @@ class ContentItem:
             yield from item.walk()
 
 
+_tag: Final = cache(tag_of)
+"""A report has hundreds of items, of which each is asked for the same attributes."""
+
+
 def read_content(elements: ElementSet) -> ContentItem | None:
     """Return the root of the content tree of an SR document; None if there is none."""
     if text(elements, "ValueType") != "CONTAINER":
@@ -77,20 +82,19 @@ def read_content(elements: ElementSet) -> ContentItem | None:
 
 def text(elements: ElementSet, keyword: str) -> str:
     """Return the first value of an attribute; empty if there is none."""
-    return "".join(elements.texts(tag_of(keyword))[:1])
+    return "".join(elements.texts(_tag(keyword))[:1])
 
 
 def items_of(elements: ElementSet, keyword: str) -> tuple[ElementSet, ...]:
     """Return the items of a sequence; none if it is absent."""
-    element = elements.elements.get(tag_of(keyword))
+    element = elements.elements.get(_tag(keyword))
     return element.items if element is not None else ()
 
 
 def code_of(elements: ElementSet, keyword: str) -> Code:
     """Return the coded concept in the first item of a sequence."""
     for item in items_of(elements, keyword)[:1]:
-        values = [text(item, each) for each in ("CodeValue", "LongCodeValue", "URNCodeValue")]
-        value = next(filter(None, values), "")
+        value = text(item, "CodeValue") or text(item, "LongCodeValue") or text(item, "URNCodeValue")
         return Code(value, text(item, "CodingSchemeDesignator"), text(item, "CodeMeaning"))
     return Code()
 
