@@ -1,7 +1,7 @@
 """The attributes that a MAC has to be of, by profile (PS3.15 Annex C)."""
 
+import pkgutil
 from functools import cache
-from importlib.resources import files
 from typing import Final
 
 from pacs_core.dataset import ElementSet, tag_of
@@ -72,6 +72,8 @@ def _tags(keywords: tuple[str, ...]) -> frozenset[int]:
 @cache
 def _modules() -> dict[str, frozenset[int]]:
     """Return the attributes of modules, by their names."""
-    table = files("pacs_signatures").joinpath("modules.tsv").read_text(encoding="ascii")
-    lines = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
+    # importlib.resources brings what makes temporary files.
+    table = pkgutil.get_data("pacs_signatures", "modules.tsv") or b""
+    rows = table.decode("ascii").splitlines()
+    lines = (line.split("\t") for line in rows if not line.startswith("#"))
     return {name: _tags(tuple(keywords.split())) for name, keywords in lines}

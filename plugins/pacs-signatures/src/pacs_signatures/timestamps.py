@@ -5,10 +5,7 @@ response is put around it again, with the status that a token comes with.
 """
 
 from datetime import datetime
-from http.client import HTTPException
 from typing import Final
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
 from rfc3161_client import (
     TimestampRequestBuilder,
@@ -62,6 +59,11 @@ def request_timestamp(url: str, signature: bytes, trusted: TrustStore) -> bytes:
     TimestampError
         It does not answer, or not with a token of this signature by who is trusted.
     """
+    # Who has a timestamp verified need not wait for a client of HTTP.
+    from http.client import HTTPException
+    from urllib.error import URLError
+    from urllib.request import Request, urlopen
+
     request = TimestampRequestBuilder().data(signature).build()
     headers = {"Content-Type": "application/timestamp-query"}
     try:
