@@ -99,4 +99,12 @@ def test_what_goes_wrong_is_a_page(ui):
     page = ui.get("/ui/studies/1.2.3", headers={"accept-language": "de"})
     assert page.status_code == 404
     assert "Das ging nicht" in page.text
+    assert 'role="alert" lang="en"' in page.text  # reasons are in English (WCAG 2.2, 3.1.2)
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_what_is_nowhere_is_a_page(ui):
+    page = ui.get("/nowhere", headers={"accept": "text/html", "accept-language": "de"})
+    assert page.status_code == 404
+    assert '<html lang="de">' in page.text
+    assert 'role="alert" lang="en"' in page.text

@@ -108,7 +108,7 @@ class Errors:
         language = choose_language(request, _TEXTS)
         t, status = _TEXTS[language], problem.status
         body = (
-            f'<p class="wrong" role="alert">{escape(problem.detail)}</p>'
+            f'<p class="wrong" role="alert" lang="en">{escape(problem.detail)}</p>'
             f'<p><a class="button" href="{escape(scope[BASE_PATH_KEY])}/">{t["back"]}</a></p>'
             f'<p class="after">{t["request"].format(status=status, request=origin.association)}</p>'
         )

@@ -1,7 +1,7 @@
 // What is no image: reports, documents, videos, and what cannot be shown here.
 
 import { ask } from "./loading.js";
-import { t } from "./texts.js";
+import { explain, t } from "./texts.js";
 
 function frameOf(title, source) {
   const made = document.createElement("iframe");
@@ -55,6 +55,6 @@ export async function showDocument(viewport, set, study) {
     viewport.say("");
     viewport.root.querySelector(".document").replaceChildren(...elements);
   } catch (error) {
-    if (viewport.set === set) viewport.say(`${t("This document cannot be shown.")} ${error.message}`);
+    if (viewport.set === set) viewport.say(explain(t("This document cannot be shown."), error));
   }
 }

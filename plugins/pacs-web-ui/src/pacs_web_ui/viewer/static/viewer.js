@@ -8,7 +8,7 @@ import { listenToKeys } from "./keys.js";
 import { ask, FrameLoader } from "./loading.js";
 import { Measurements } from "./measuring.js";
 import { showDocument } from "./documents.js";
-import { t } from "./texts.js";
+import { explain, t } from "./texts.js";
 import { DRAGS, PointerTools } from "./tools.js";
 import { nearestTo } from "./planes.js";
 import { Viewport } from "./viewport.js";
@@ -237,7 +237,7 @@ class Viewer {
     try {
       frames = await this._framesOf(set);
     } catch (error) {
-      if (viewport.set === set) viewport.say(`${t("This series cannot be shown.")} ${error.message}`);
+      if (viewport.set === set) viewport.say(explain(t("This series cannot be shown."), error));
       return;
     }
     if (viewport.set !== set) return; // another was chosen meanwhile

@@ -8,7 +8,7 @@ import { writeCorners } from "./corners.js";
 import { aspectOf } from "./geometry.js";
 import { drawLine, drawMeasurements } from "./measuring.js";
 import { lineOf } from "./planes.js";
-import { t } from "./texts.js";
+import { explain, t } from "./texts.js";
 
 const NOWHERE = { zoom: 0, x: 0, y: 0, turn: 0, isFlipped: false, isMirrored: false }; // a zoom of 0 fits
 const AHEAD = 400; // frames that are fetched before they are looked at
@@ -83,7 +83,7 @@ export class Viewport {
     } catch (error) {
       if (asked !== this._asked) return;
       this.picture = null;
-      this.say(`${t("This image cannot be shown.")} ${error.message}`);
+      this.say(explain(t("This image cannot be shown."), error));
     }
     this.shown = this.index;
     this.root.classList.remove("loading");
