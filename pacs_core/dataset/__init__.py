@@ -73,7 +73,13 @@ if TYPE_CHECKING:
         is_pydicom_dataset,
         transfer_syntax_of,
     )
-    from pacs_core.dataset.reader import ScannedFile, is_part10, scan_file, scan_stream
+    from pacs_core.dataset.reader import (
+        ScannedFile,
+        is_part10,
+        open_regular,
+        scan_file,
+        scan_stream,
+    )
     from pacs_core.dataset.recoder import DatasetRecoder
     from pacs_core.dataset.rewriting import DatasetEditor, change_attributes, plan_edit
     from pacs_core.dataset.scanner import HeaderScanner
@@ -172,6 +178,7 @@ __all__ = [
     "keyword_of",
     "load_dictionary",
     "name_of",
+    "open_regular",
     "parse_attributes",
     "plan_edit",
     "read_elements",
@@ -213,7 +220,7 @@ original_attributes Modification
 part10 FileMeta begins_with_file_meta file_meta guess_transfer_syntax read_file_meta
 pydicom_datasets DatasetDecoder DatasetT decode_dataset decode_file_meta encode_dataset
 pydicom_datasets has_encapsulated_pixels is_pydicom_dataset transfer_syntax_of
-reader ScannedFile is_part10 scan_file scan_stream
+reader ScannedFile is_part10 open_regular scan_file scan_stream
 recoder DatasetRecoder
 rewriting DatasetEditor change_attributes plan_edit
 scanner HeaderScanner

@@ -5,11 +5,12 @@ from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 from itertools import chain
+from stat import S_ISREG
 from typing import BinaryIO
 
 from attrs import evolve, frozen
 
-from pacs_core.dataset.errors import NeedMoreData
+from pacs_core.dataset.errors import NeedMoreData, NotPart10
 from pacs_core.dataset.layout import begins_with_vr
 from pacs_core.dataset.model import Attributes
 from pacs_core.dataset.part10 import (
@@ -67,15 +68,36 @@ def scan_file(
     OSError
         If it cannot be read.
     """
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         meta, attributes = _scan(file, wanted, max_header)
     return ScannedFile(meta, attributes, size)
 
 
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file for reading: a pipe might block, and a device never end.
+
+    Raises
+    ------
+    NotPart10
+        It is no regular file.
+    OSError
+        It cannot be opened.
+    """
+
+    def open_at_once(path: str, flags: int) -> int:
+        return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+    file = open(path, "rb", opener=open_at_once)  # noqa: SIM115 the caller closes it
+    if not S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise NotPart10("it is no regular file")
+    return file
+
+
 def is_part10(path: str | os.PathLike[str]) -> bool:
     """Tell whether a file begins with File Meta Information; one that cannot be read does not."""
-    with suppress(OSError), open(path, "rb") as file:
+    with suppress(OSError, NotPart10), open_regular(path) as file:
         return begins_with_file_meta(file.read(132))
     return False
 

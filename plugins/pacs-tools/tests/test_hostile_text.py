@@ -16,6 +16,8 @@ from pydicom.data import get_testdata_file
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 
+from pacs_core.api.file_commands import NOTHING
+
 CT = Path(get_testdata_file("CT_small.dcm"))
 ESCAPE = "\033[31m"
 TEXTS = ("AccessionNumber", "InstitutionName", "Modality", "PatientID", "PatientName", "StudyDate",
@@ -169,3 +171,26 @@ def test_damaged_pictures_are_named_and_warn_of_nothing_else(run, tmp_path):
             assert (code, err) == (0, "") or (err.startswith("pacs: ") and err.count("\n") == 1)
             assert made.exists() is (code == 0), out
             made.unlink(missing_ok=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize(
+    "command", ["dump", "info", "validate", "sr", "find-files", "modify --set StudyID=1 --dry-run"]
+)
+def test_pipes_and_devices_are_passed_over_or_named(run, tmp_path, command):
+    """A pipe might block, and a device never end."""
+    os.mkfifo(tmp_path / "pipe")
+    name, *options = command.split()
+    code, _, err = run(name, tmp_path, *options)
+    assert code in {0, NOTHING}
+    assert "pipe" not in err
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        code, _, err = run(name, path, *options)
+        assert (code, "no regular file" in err) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["dump ct.dcm --tag", "diff ct.dcm ct.dcm --ignore"])
+def test_an_attribute_that_is_none_is_named(run, files, command):
+    code, _, err = run(*command.split(), "NoSuch")
+    assert code == 2
+    assert err.startswith(f"pacs: {command.split()[-1]}: no attribute is called 'NoSuch'")

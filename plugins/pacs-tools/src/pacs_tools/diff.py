@@ -12,6 +12,7 @@ from pacs_core.api.file_commands import (
     CommandError,
     JsonOption,
     Option,
+    UsageError,
     complain,
     dump_json,
     escape,
@@ -21,6 +22,7 @@ from pacs_core.dataset import (
     BulkData,
     DataElement,
     ElementSet,
+    UnknownAttribute,
     keyword_of,
     swap_words,
     tag_of,
@@ -80,7 +82,10 @@ def diff(
     json
         Print one JSON object for each difference.
     """
-    ignored = {tag_of(each) for each in ignore or ()}
+    try:
+        ignored = {tag_of(each) for each in ignore or ()}
+    except UnknownAttribute as error:
+        raise UsageError(f"--ignore: {error}") from error
     with _open(first) as one, _open(second) as other:
         comparison = Comparison(one, other, frozenset(ignored), bytes_of_values)
         differences = 0

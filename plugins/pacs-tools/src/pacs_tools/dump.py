@@ -15,7 +15,15 @@ from pacs_core.api.file_commands import (
     map_files,
     walk,
 )
-from pacs_core.dataset import ElementPath, ElementSet, NotPart10, keyword_of, tag_of, vm_of
+from pacs_core.dataset import (
+    ElementPath,
+    ElementSet,
+    NotPart10,
+    UnknownAttribute,
+    keyword_of,
+    tag_of,
+    vm_of,
+)
 from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.multiplicity import allows
 from pacs_tools.names import private_name, uid_name
@@ -79,7 +87,10 @@ def dump(
         pattern = re.compile(search, re.IGNORECASE) if search else None
     except re.error as error:
         raise UsageError(f"--search: no regular expression: {error}") from error
-    wanted = frozenset(map(tag_of, tag or ()))
+    try:
+        wanted = frozenset(map(tag_of, tag or ()))
+    except UnknownAttribute as error:
+        raise UsageError(f"--tag: {error}") from error
     width = 0
     if not full and sys.stdout.isatty():
         from shutil import get_terminal_size  # with all that compresses, for a terminal only

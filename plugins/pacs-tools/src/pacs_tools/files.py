@@ -21,6 +21,7 @@ from pacs_core.dataset import (
     encoding_of,
     guess_transfer_syntax,
     is_part10,
+    open_regular,
     read_file_meta,
 )
 
@@ -104,7 +105,7 @@ def open_dicom(path: Path, limits: ReadLimits = LIMITS, *, with_offsets: bool = 
     OSError
         It cannot be read.
     """
-    file = path.open("rb")
+    file = open_regular(path)
     try:
         return _read(path, file, limits, with_offsets)
     except BaseException:
