@@ -34,17 +34,21 @@ async def read_frame(assembly: Assembly, path: Path, number: int = 1) -> StoredF
     OSError
         It cannot be read.
     """
-    meta = await _read_meta(path)
-    async with open_transcoder(assembly) as transcoder:
-        chunks = file_chunks(path, meta.dataset_offset)
-        return await decode_frame(transcoder, meta.transfer_syntax_uid, chunks, number)
+    async with open_frames(assembly) as frames:
+        return await frames.read_frame(path, number)
 
 
 @frozen
 class FrameReader:
-    """Decodes all frames of files; see `open_frames`."""
+    """Decodes frames of files; see `open_frames`."""
 
     _transcoder: NodeTranscoder
+
+    async def read_frame(self, path: Path, number: int = 1) -> StoredFrame:
+        """Decode one frame of a DICOM file, by its number from 1; raises as `read_frame`."""
+        meta = await _read_meta(path)
+        chunks = file_chunks(path, meta.dataset_offset)
+        return await decode_frame(self._transcoder, meta.transfer_syntax_uid, chunks, number)
 
     async def read(self, path: Path) -> AsyncGenerator[StoredFrame, None]:
         """Iterate over the frames of a DICOM file; raises as `read_frame`."""

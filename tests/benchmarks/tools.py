@@ -66,6 +66,11 @@ TASKS: Final = {
         whole=True,
     ),
     "sr": Task(source="report", ours=("sr", "{folder}"), dcmtk=("dsrdump",)),
+    "extract": Task(
+        ours=("extract", "{folder}", "--output", "{target}", "--format", "png"),
+        dcmtk=("dcm2pnm", "-q", "+on", "+Wm"),
+        writes=".png",
+    ),
     "from-pdf": Task(
         source="pdf", ours=("from-pdf", *_FOLDERS), dcmtk=("pdf2dcm", "-q"), writes=".dcm"
     ),

@@ -1,9 +1,10 @@
 """``pacs extract``."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from pacs_core.api.file_commands import CommandError, Option, UsageError, complain
+from pacs_core.api.file_commands import CommandError, JobsOption, Option, UsageError, complain
 from pacs_image_export.wanted import Format, Wanted
 
 _SUFFIXES: dict[str, Format] = {
@@ -29,6 +30,7 @@ def extract(
     quality: int = 90,
     overwrite: Annotated[bool, Option()] = False,
     config: Path | None = None,
+    jobs: JobsOption = 0,
 ) -> int:
     """Write a frame of a DICOM image as a PNG, JPEG or TIFF file, as it is shown; or its values.
 
@@ -39,13 +41,14 @@ def extract(
     Parameters
     ----------
     file
-        A DICOM file.
+        A DICOM file; or a folder, of which all images below it are taken.
     frame
         Number of the frame, from 1.
     format
         png, jpeg, tiff or npy (the stored values, for NumPy); else as the output's name says.
     output
         File to write; else in this folder, with the name of the file and the number of the frame.
+        For a folder the folder to write to.
     window
         CENTRE,WIDTH; auto (lowest to highest value); none (all of Bits Stored); or a window of
         the dataset by its number, from 1, or its name.
@@ -60,7 +63,8 @@ def extract(
     config
         Config file; else $PACS_CONFIG, else pacs.toml if there is one.
     """
-    kind = format or _SUFFIXES.get(output.suffix.lower() if output else ".png")
+    named = output is not None and not file.is_dir()
+    kind = format or _SUFFIXES.get(output.suffix.lower() if output and named else ".png")
     if kind is None:
         raise UsageError(f"say with --format what to write to {output}: png, jpeg, tiff or npy")
     if not 1 <= quality <= 95:
@@ -69,19 +73,35 @@ def extract(
         raise UsageError("--overlays and --window are for pictures, not for --format npy")
     if rescale and kind != "npy":
         raise UsageError("--rescale is for --format npy")
+    wanted = Wanted(kind, frame, window, overlays, rescale, quality)
+    if file.is_dir():
+        if output is None:
+            raise UsageError("name the folder to write to with --output")
+        return _extract_folder(file, output, wanted, config, overwrite, jobs)
     target = output or Path(f"{file.stem}.{frame}.{kind}")
     if target.exists() and not overwrite:
         raise CommandError(f"{target} exists; replace it with --overwrite")
     # It brings NumPy and the codecs, for which a wrong command line need not wait.
     from pacs_image_export.extraction import extract_frame
 
-    wanted = Wanted(kind, frame, window, overlays, rescale, quality)
     content, warnings = extract_frame(file, wanted, config)
     for warning in warnings:
         complain(f"{file}: {warning}")
     _write(target, content, overwrite)
     print(target)
     return 0
+
+
+def _extract_folder(
+    folder: Path, output: Path, wanted: Wanted, config: Path | None, overwrite: bool, jobs: int
+) -> int:
+    import anyio
+
+    from pacs_image_export.folders import extract_folder
+
+    return anyio.run(
+        partial(extract_folder, folder, output, wanted, config, overwrite=overwrite, jobs=jobs)
+    )
 
 
 def _write(target: Path, content: bytes, overwrite: bool) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from pacs_core.api.commands import CommandError, assemble, load_config, read_frame
+from pacs_core.api.conversion import StoredFrame
 from pacs_core.contracts import TranscodingError
 from pacs_image_export.errors import RenderError
 from pacs_image_export.render import (
@@ -31,17 +32,28 @@ def extract_frame(file: Path, wanted: Wanted, config: Path | None) -> tuple[byte
     """
     try:
         read = anyio.run(partial(read_frame, assemble(load_config(config)), file, wanted.frame))
-        if wanted.format != "npy":
-            made = render(read, RenderOptions(wanted.window, wanted.overlays))
-        else:
-            made = modality_values(read) if wanted.rescale else RenderedPicture(stored_values(read))
-        return _encode(made, wanted), tuple(made.warnings)
+        return make_picture(read, wanted)
     except (TranscodingError, RenderError) as error:
         raise CommandError(f"{file}: {error}") from error
     except MemoryError as error:
         raise CommandError(f"{file}: the frame is too large for the memory there is") from error
     except OSError as error:
         raise CommandError(f"{file}: {error.strerror or error}") from error
+
+
+def make_picture(read: StoredFrame, wanted: Wanted) -> tuple[bytes, tuple[str, ...]]:
+    """Return the picture of a frame as its file has it, and warnings.
+
+    Raises
+    ------
+    RenderError
+        It cannot be shown.
+    """
+    if wanted.format != "npy":
+        made = render(read, RenderOptions(wanted.window, wanted.overlays))
+    else:
+        made = modality_values(read) if wanted.rescale else RenderedPicture(stored_values(read))
+    return _encode(made, wanted), tuple(made.warnings)
 
 
 def _encode(picture: RenderedPicture, wanted: Wanted) -> bytes:
