@@ -12,6 +12,7 @@ from attrs import field, frozen
 from pydicom.dataset import Dataset
 
 from pacs_core.api.file_commands import Draft, map_files
+from pacs_deidentify.blanking import Removable
 from pacs_deidentify.deflation import Writer
 from pacs_deidentify.errors import CompressedPixelsError, DeidentificationError
 from pacs_deidentify.files import ReadFile, deidentify_file
@@ -106,6 +107,8 @@ class Batch:
         Whether results have what identified somebody.
     reads_pixels : bool
         Whether text is looked for in pixels.
+    faces : Path or None
+        Folder of what was found by :func:`~pacs_deidentify.face_search.look_for_faces`.
     """
 
     profile: Profile
@@ -115,6 +118,7 @@ class Batch:
     keeps_leaking: bool = False
     keeps: bool = False
     reads_pixels: bool = False
+    faces: Path | None = None
 
     def run(self, files: Iterable[Path], jobs: int) -> Iterator[FileResult]:
         """Iterate over what became of files, in their order."""
@@ -156,14 +160,22 @@ class Batch:
 
         return find_text
 
+    def _face_finder(self) -> Callable[[Dataset], Removable | None] | None:
+        if self.faces is None:
+            return None
+        # The extra brings what it imports.
+        from pacs_deidentify.face_search import face_of
+
+        return partial(face_of, self.faces)
+
     def _make(self, path: Path, native: Native | None, draft: Draft, names: list[str]) -> Report:
         """De-identify a file into a draft, and say under which names it is to be."""
-        name = partial(name_file, draft, names)
+        name, face = partial(name_file, draft, names), self._face_finder()
         if native is None:
-            return deidentify_file(path, self.profile, name, self._text_finder())
+            return deidentify_file(path, self.profile, name, self._text_finder(), face)
         with native.made.open("xb") as target:
             name = partial(name_file, target, names)
-            report = deidentify_file(native.path, self.profile, name, self._text_finder())
+            report = deidentify_file(native.path, self.profile, name, self._text_finder(), face)
         if report.changes_pixels:
             native.encode(native.made, draft.write)
             return report

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
-from typing import IO
+from typing import IO, Protocol
 
 from attrs import frozen
 from pydicom.dataset import Dataset
@@ -12,6 +12,13 @@ from pacs_core.dataset import swap_words
 from pacs_deidentify.bit_blanking import BitLayout
 from pacs_deidentify.errors import CompressedPixelsError, DeidentificationError
 from pacs_deidentify.regions import Region
+
+
+class Removable(Protocol):
+    """What of an image is a face."""
+
+    def blank(self, data: bytearray, frame: int) -> None:
+        """Replace it in a frame."""
 
 
 @frozen
@@ -157,7 +164,12 @@ def native_layout(
 
 
 def blank_planes(
-    content: IO[bytes], layout: Layout, regions: Sequence[Region], *, clears_unused: bool
+    content: IO[bytes],
+    layout: Layout,
+    regions: Sequence[Region],
+    *,
+    clears_unused: bool,
+    face: Removable | None = None,
 ) -> Iterator[bytes]:
     """Iterate over the planes of native pixels, of which regions are blanked.
 
@@ -169,6 +181,8 @@ def blank_planes(
     regions : sequence of Region
     clears_unused : bool
         Whether bits of samples that are not used are cleared, too.
+    face : Removable, optional
+        What is replaced of them, too.
 
     Raises
     ------
@@ -186,6 +200,8 @@ def blank_planes(
             data = bytearray(swap_words(bytes(data), 2))
         data[size:] = bytes(padding)
         layout.blank(data, plane, regions)
+        if face:
+            face.blank(data, plane)
         if clears_unused:
             layout.clear(data)
         yield bytes(swap_words(bytes(data), 2) if layout.swaps else data)
@@ -206,15 +222,20 @@ def used_length(dataset: Dataset) -> tuple[int, int]:
 
 
 def blank_pixels(
-    dataset: Dataset, regions: Sequence[Region], *, clears_unused: bool = False
+    dataset: Dataset,
+    regions: Sequence[Region],
+    *,
+    clears_unused: bool = False,
+    face: Removable | None = None,
 ) -> None:
-    """Blank regions of native Pixel Data (7FE0,0010) that a dataset holds."""
+    """Blank regions, and a face, of native Pixel Data (7FE0,0010) that a dataset holds."""
     words = dataset["PixelData"].VR == "OW"
     layout = native_layout(dataset, words=words)
     content = BytesIO(dataset.PixelData)
     if len(dataset.PixelData) < layout.length:
         raise DeidentificationError("Pixel Data is shorter than its attributes say")
-    pieces = [*blank_planes(content, layout, regions, clears_unused=clears_unused)]
+    planes = blank_planes(content, layout, regions, clears_unused=clears_unused, face=face)
+    pieces = list(planes)
     dataset.PixelData = b"".join([*pieces, content.read()])
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Annotated, Final
 
-from attrs import asdict
+from attrs import asdict, evolve
 
 from pacs_core.api.file_commands import (
     NOTHING,
@@ -147,6 +148,15 @@ def deidentify(
             _write_line(lines, _head(made))
         advance = stack.enter_context(progress("de-identifying", None))
         recompressor: Recompressor | None = None
+        if ProfileOption.CLEAN_VISUAL_FEATURES in made.options and _can_find_faces():
+            # The extra brings what it imports.
+            from pacs_deidentify.face_search import look_for_faces
+
+            recompressor = stack.enter_context(_open_recompressor(assembly))
+            faces = Path(stack.enter_context(TemporaryDirectory()))
+            batch = evolve(batch, faces=faces)
+            files = (path for path, _ in walk([source], without=output))
+            look_for_faces(files, made, faces, jobs, recompressor.open_native)
         for result in batch.run((path for path, _ in walk([source], without=output)), jobs):
             advance(1)
             if result.outcome == "compressed":
@@ -159,6 +169,10 @@ def deidentify(
             if lines:
                 _write_line(lines, _record(result))
     return _summarize(outcomes, json)
+
+
+def _can_find_faces() -> bool:
+    return all(find_spec(name) is not None for name in ("nibabel", "niimath", "scipy"))
 
 
 def _can_read_pixels() -> bool:

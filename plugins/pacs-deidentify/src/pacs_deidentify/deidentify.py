@@ -21,7 +21,7 @@ from pacs_deidentify.attributes import (
     tag_text,
     values_of,
 )
-from pacs_deidentify.blanking import blank_pixels
+from pacs_deidentify.blanking import Removable, blank_pixels
 from pacs_deidentify.dummies import DUMMIES, EMPTY_DOCUMENTS, no_content
 from pacs_deidentify.errors import DeidentificationError
 from pacs_deidentify.evidence import gather_evidence
@@ -83,7 +83,10 @@ class _Mode(Enum):
 
 
 def deidentify(
-    dataset: Dataset, profile: Profile, text: Seq[Region] | None = None
+    dataset: Dataset,
+    profile: Profile,
+    text: Seq[Region] | None = None,
+    face: Removable | None = None,
 ) -> tuple[Dataset, Report]:
     """Return a de-identified copy of a dataset, and what was done.
 
@@ -95,6 +98,8 @@ def deidentify(
     profile : Profile
     text : sequence of Region, optional
         Where text was found in its pixels, by who has looked.
+    face : Removable, optional
+        What of it is a face, by who has looked: it is replaced.
 
     Returns
     -------
@@ -108,17 +113,19 @@ def deidentify(
         It is not safe to let it out: text is burnt in that is not to be cleaned or cannot be, or a
         face may be recognized.
     """
-    return _Deidentification(dataset, profile, text).run()
+    return _Deidentification(dataset, profile, text, face).run()
 
 
 class _Deidentification:
-    def __init__(self, dataset: Dataset, profile: Profile, text: Seq[Region] | None) -> None:
+    def __init__(
+        self, dataset: Dataset, profile: Profile, text: Seq[Region] | None, face: Removable | None
+    ) -> None:
         self._dataset = dataset
         self._text = text
         self._profile = profile
         self._table = load_profile()
         self._sop_class = str(dataset.get("SOPClassUID", ""))
-        self._report = Report(self._sop_class)
+        self._report = Report(self._sop_class, face=face)
         self._retains_uids = Option.RETAIN_UIDS in profile.options
         try:
             evidence = gather_evidence(dataset, profile.options)
@@ -144,14 +151,15 @@ class _Deidentification:
             made.RecognizableVisualFeatures = "NO"
         if self._report.regions is not None:
             made.BurnedInAnnotation = "NO"
-            if self._report.regions:
-                mark_derived(made)
         elif made.get("BurnedInAnnotation", "") == "YES":
             # It is removed from attributes, but YES is about pixels, too (PS3.3 C.7.1.1).
             made.PatientIdentityRemoved = "NO"
+        regions, face = self._report.regions or (), self._report.face
+        if regions or face:
+            mark_derived(made, texts=bool(regions), face=face is not None)
         if "PixelData" in made and self._report.changes_pixels:
             clears = self._report.clears_unused
-            blank_pixels(made, self._report.regions or (), clears_unused=clears)
+            blank_pixels(made, regions, clears_unused=clears, face=face)
         self._report.sop_instance_uid = str(made.get("SOPInstanceUID", ""))
         return made, self._report
 
@@ -165,7 +173,8 @@ class _Deidentification:
             for tag in dataset.keys()  # noqa: SIM118 iteration would convert each element
             if _OVERLAYS <= tag < _AFTER_OVERLAYS
         )
-        if Option.CLEAN_VISUAL_FEATURES in options and may_show_face(dataset):
+        may_show = Option.CLEAN_VISUAL_FEATURES in options and may_show_face(dataset)
+        if may_show and self._report.face is None:
             rule = find_rule(self._profile.regions, dataset)
             if rule is None or not rule.no_faces:
                 raise DeidentificationError(

@@ -26,7 +26,7 @@ from pacs_core.dataset import (
     guess_transfer_syntax,
     read_file_meta,
 )
-from pacs_deidentify.blanking import Layout, native_layout, used_length
+from pacs_deidentify.blanking import Layout, Removable, native_layout, used_length
 from pacs_deidentify.deflation import Deflater, Writer, inflate
 from pacs_deidentify.deidentify import deidentify
 from pacs_deidentify.errors import DeidentificationError
@@ -92,6 +92,7 @@ def deidentify_file(
     profile: Profile,
     open_target: Callable[[Dataset], Writer],
     find_text: Callable[[ReadFile], list[Region] | None] | None = None,
+    find_face: Callable[[Dataset], Removable | None] | None = None,
 ) -> Report:
     """De-identify a file.
 
@@ -104,6 +105,8 @@ def deidentify_file(
         From the de-identified dataset, without its pixels, to where the file is written.
     find_text : callable, optional
         From a file to where text is in its pixels; None if that cannot be told.
+    find_face : callable, optional
+        From a dataset to what of its image is a face; None if nobody has looked.
 
     Raises
     ------
@@ -114,7 +117,11 @@ def deidentify_file(
         It cannot be read.
     """
     with open_file(source) as read:
-        made, report = deidentify(read.dataset, profile, find_text(read) if find_text else None)
+        text = find_text(read) if find_text else None
+        face = find_face(read.dataset) if find_face else None
+        if face and len(read.pixels) != 1:
+            raise DeidentificationError("a face can be removed from one element of pixels only")
+        made, report = deidentify(read.dataset, profile, text, face)
         layout = None
         if report.changes_pixels and read.pixels:
             made.set_original_encoding(*read.dataset.original_encoding)

@@ -37,10 +37,19 @@ def mark(dataset: Dataset, profile: Profile, edition: str) -> None:
     dataset.LongitudinalTemporalInformationModified = next(temporal, "REMOVED")
 
 
-def mark_derived(dataset: Dataset) -> None:
-    """Write into a dataset that pixels of its image were blanked (PS3.3 C.7.6.1.1.2 and .3)."""
+def mark_derived(dataset: Dataset, *, texts: bool, face: bool) -> None:
+    """Write into a dataset that pixels of its image were replaced (PS3.3 C.7.6.1.1.2 and .3).
+
+    Parameters
+    ----------
+    dataset : Dataset
+    texts, face : bool
+        Whether regions that may have text, and a face, were.
+    """
     dataset.ImageType = ["DERIVED", *list(dataset.get("ImageType", None) or ("", "PRIMARY"))[1:]]
-    dataset.DerivationDescription = "Regions that may have burnt-in text are blanked"
+    done = ["Regions that may have burnt-in text are blanked"] if texts else []
+    done += ["The face is removed"] if face else []
+    dataset.DerivationDescription = "; ".join(done)
     codes = [each for each in dataset.get("DerivationCodeSequence", ()) if "CodeValue" in each]
     if _BLANKED.value not in [each.CodeValue for each in codes]:
         dataset.DerivationCodeSequence = [*codes, _item(_BLANKED)]

@@ -97,8 +97,9 @@ def copy_pixels(
     if layout:
         if layout.length > left:
             raise DeidentificationError("Pixel Data is shorter than its attributes say")
-        regions = report.regions or ()
-        for plane in blank_planes(content, layout, regions, clears_unused=report.clears_unused):
+        regions, face = report.regions or (), report.face
+        clears = report.clears_unused
+        for plane in blank_planes(content, layout, regions, clears_unused=clears, face=face):
             out.write(plane)
             left -= len(plane)
     # What is less than a frame after the last one is no image; it may be anything.

@@ -5,6 +5,7 @@ from collections import Counter
 from attrs import define, field
 
 from pacs_deidentify.actions import Action
+from pacs_deidentify.blanking import Removable
 from pacs_deidentify.evidence import Evidence
 from pacs_deidentify.regions import Region
 
@@ -24,6 +25,8 @@ class Report:
         What somebody should look at.
     regions : list of Region or None
         What of each frame is blanked, None if pixels are not cleaned.
+    face : Removable or None
+        What of its frames is a face, which is replaced.
     clears_unused : bool
         Whether bits of Pixel Data above Bits Stored are cleared: overlays may be in them.
     evidence : Evidence
@@ -39,6 +42,7 @@ class Report:
     changes: list[tuple[str, Action]] = field(factory=list)
     warnings: list[str] = field(factory=list)
     regions: list[Region] | None = None
+    face: Removable | None = None
     clears_unused: bool = False
     evidence: Evidence = field(factory=Evidence, repr=False)
     uids: dict[str, str] = field(factory=dict, repr=False)
@@ -47,7 +51,7 @@ class Report:
     @property
     def changes_pixels(self) -> bool:
         """Whether Pixel Data are changed."""
-        return bool(self.regions) or self.clears_unused
+        return bool(self.regions) or self.clears_unused or self.face is not None
 
     def count(self) -> dict[str, int]:
         """Return how many attributes each action was done to."""
