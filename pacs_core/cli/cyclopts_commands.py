@@ -1,6 +1,7 @@
 """Commands as Cyclopts takes them, their options annotated with its ``Parameter``."""
 
 from collections.abc import Callable
+from inspect import cleandoc
 from types import FunctionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -17,6 +18,9 @@ from pacs_core.cli.option import CommandGroup, Option, OptionGroup, import_targe
 #
 # Cyclopts imports a command when it is needed, by a path. Paths that `lazy_path` makes lead to
 # this module, whose attributes are all commands that there are.
+
+
+_ITEMS = ("-", "*", ">")
 
 
 def to_cyclopts(command: Any, name: str | None = None) -> Any:
@@ -63,6 +67,22 @@ def __getattr__(name: str) -> Any:
     return to_cyclopts(import_target(f"{module}:{attribute}"))
 
 
+def join_lines(docstring: str) -> str:
+    """Return a docstring each of whose paragraphs is a line: a terminal has a width of its own."""
+    joined: list[str] = []
+    in_section = False
+    for line in cleandoc(docstring).splitlines():
+        before, text = joined[-1] if joined else "", line.lstrip()
+        indent = len(line) - len(text)
+        in_section |= text.startswith("---")
+        is_new = not before.strip() or not text or text.startswith(_ITEMS)
+        if is_new or indent != len(before) - len(before.lstrip()) or (in_section and not indent):
+            joined.append(line)
+        else:
+            joined[-1] += f" {text}"
+    return "\n".join(joined)
+
+
 def _translate_app(app: App) -> None:
     if isinstance(app.default_command, FunctionType):
         app.default_command = _translate_function(app.default_command)
@@ -83,7 +103,7 @@ def _translate_function(function: FunctionType) -> Callable[..., Any]:
     made.__kwdefaults__ = function.__kwdefaults__
     made.__dict__.update(function.__dict__)
     made.__module__, made.__qualname__ = function.__module__, function.__qualname__
-    made.__doc__ = function.__doc__
+    made.__doc__ = join_lines(function.__doc__) if function.__doc__ else None
     made.__annotations__ = {each: _translate(hint) for each, hint in hints.items()}
     return made
 

@@ -119,13 +119,17 @@ def value_encoder(vr: str, little_endian: bool) -> Encoder:
 
 
 def _number_encoder(vr: str, number: Struct) -> Encoder:
-    parse: Callable[[str], float] = float if vr in {"FD", "FL"} else int
+    is_float = vr in {"FD", "FL"}
+    parse: Callable[[str], float] = float if is_float else int
+    is_signed, bits = vr.startswith("S"), 8 * number.size
+    lowest, highest = -is_signed << (bits - 1), (1 << (bits - is_signed)) - 1
+    due = "a number" if is_float else f"a whole number from {lowest} to {highest}"
 
     def encode(values: tuple[str, ...], character_sets: tuple[str, ...]) -> bytes:
         try:
             return b"".join([number.pack(parse(value)) for value in values])
         except (ValueError, OverflowError, error) as failure:
-            raise UnencodableValue(f"{_shown(values)} is no {vr}: {failure}") from failure
+            raise UnencodableValue(f"{_shown(values)} is no {vr}, {due}") from failure
 
     return encode
 

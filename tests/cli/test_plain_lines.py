@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
 from pacs_core.api.file_commands import CommandGroup, JobsOption, Option, OptionGroup
-from pacs_core.cli.cyclopts_commands import to_cyclopts
+from pacs_core.cli.cyclopts_commands import join_lines, to_cyclopts
 from pacs_core.cli.file_commands import GROUP
 from pacs_core.cli.option import import_target
 from pacs_core.cli.plain_lines import NotPlainError, read_plain_line
@@ -316,3 +316,30 @@ def test_a_command_for_a_file_imports_what_it_needs_and_no_more(line, more, tmp_
     assert run(*line, modules=tmp_path / "modules") == ("False 0", "")
     imported = {name.partition(".")[0] for name in (tmp_path / "modules").read_text().split()}
     assert imported & NEVER <= more
+
+
+def test_paragraphs_of_help_are_as_wide_as_the_terminal():
+    """The lines of a docstring are those of its source, and of nothing that is read by users."""
+    docstring = """Do it.
+
+    A paragraph of
+    two lines:
+
+    - an item
+    - another
+
+    Parameters
+    ----------
+    one
+        What it is,
+        and why.
+
+        More.
+    two
+        Nothing.
+    """
+    assert join_lines(docstring).split("\n") == [
+        "Do it.", "", "A paragraph of two lines:", "", "- an item", "- another", "",
+        "Parameters", "----------", "one", "    What it is, and why.", "", "    More.", "two",
+        "    Nothing.",
+    ]  # fmt: skip

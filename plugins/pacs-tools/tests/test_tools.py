@@ -77,6 +77,13 @@ def test_dump_shows_what_is_asked_for(run):
     assert "PatientName" in err
 
 
+def test_dump_tells_that_there_was_nothing_to_dump(run, tmp_path):
+    (tmp_path / "notes.txt").write_text("no image")
+    code, out, err = run("dump", tmp_path)
+    assert (code, out, err) == (3, "", "pacs: no DICOM file was found\n")
+    assert run("dump", tmp_path / "notes.txt")[0] == 1
+
+
 def test_dump_says_where_a_file_is_damaged_and_shows_what_is_before(run, tmp_path):
     cut = tmp_path / "cut.dcm"
     dataset = dcmread(CT)

@@ -164,8 +164,9 @@ def test_a_negative_value_of_us_or_ss_is_ss():
     ("attributes", "what"),
     [
         ({0x0028_0010: ("many",)}, r"\(0028,0010\).*'many' is no US"),
-        ({0x0028_0010: ("-1",)}, "is no US"),
-        ({0x0028_0106: ("-70000",)}, r"\(0028,0106\).*is no SS"),
+        ({0x0028_0010: ("-1",)}, "is no US, a whole number from 0 to 65535"),
+        ({0x0028_0106: ("-70000",)}, r"\(0028,0106\).*is no SS, .* from -32768 to 32767"),
+        ({0x0018_605A: ("fast",)}, "is no FL, a number"),
         ({0x0028_0009: ("PatientName",)}, "is no AT"),
         ({0x7FE0_0010: ("x",)}, "VR OB takes no such value"),
         ({0x0008_1110: ("text",)}, "VR SQ takes no such value"),

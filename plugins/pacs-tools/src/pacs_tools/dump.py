@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from pacs_core.api.file_commands import (
+    NOTHING,
     JobsOption,
     Option,
     UsageError,
@@ -99,8 +100,10 @@ def dump(
     lines = _Lines(wanted, pattern, width, style_for(), depth, offsets)
     files = list(walk(paths))
 
-    def show(file: tuple[Path, bool]) -> bool:
-        found, problem = lines.of_file(*file)
+    def show(file: tuple[Path, bool]) -> bool | None:
+        if (made := lines.of_file(*file)) is None:
+            return None
+        found, problem = made
         if found:
             head = [lines.head(file[0])] if len(files) > 1 else []
             print(*head, *found, sep="\n")
@@ -108,7 +111,13 @@ def dump(
             complain(f"{file[0]}: {problem}")
         return not problem
 
-    return 0 if all([*map_files(show, files, jobs, label="dumping", prints=True)]) else 1
+    shown = [*map_files(show, files, jobs, label="dumping", prints=True)]
+    if False in shown:
+        return 1
+    if True not in shown:
+        complain("no DICOM file was found")
+        return NOTHING
+    return 0
 
 
 class _Lines:
@@ -136,20 +145,21 @@ class _Lines:
         """Return what precedes the lines of a file."""
         return self._style("head", f"# {escape(str(path))}")
 
-    def of_file(self, path: Path, named: bool) -> tuple[list[str], str]:
-        """Return the lines of a file, and what is wrong with it."""
+    def of_file(self, path: Path, named: bool) -> tuple[list[str], str] | None:
+        """Return the lines of a file, and what is wrong with it; None for what is no DICOM file."""
         lines: list[str] = []
         try:
             with open_dicom(path, with_offsets=self._offsets) as file:
                 # Of what is found in a folder, what is no DICOM file may begin like a dataset.
                 if file.damage and not (named or file.has_meta):
-                    return lines, ""
+                    return None
                 if file.has_meta:
                     self._add_meta(lines, file)
                 self._add(lines, file.elements, 0, file, ())
                 return lines, f"damaged: {file.damage}" if file.damage else ""
         except (NotPart10, OSError) as error:
-            return [], explain(path, named, error)
+            problem = explain(path, named, error)
+            return ([], problem) if problem else None
 
     def _add_meta(self, lines: list[str], file: DicomFile) -> None:
         for tag, (vr, attribute) in _META.items():
