@@ -119,19 +119,23 @@ def value_encoder(vr: str, little_endian: bool) -> Encoder:
 
 
 def _number_encoder(vr: str, number: Struct) -> Encoder:
-    is_float = vr in {"FD", "FL"}
-    parse: Callable[[str], float] = float if is_float else int
-    is_signed, bits = vr.startswith("S"), 8 * number.size
-    lowest, highest = -is_signed << (bits - 1), (1 << (bits - is_signed)) - 1
-    due = "a number" if is_float else f"a whole number from {lowest} to {highest}"
+    parse: Callable[[str], float] = float if vr in {"FD", "FL"} else int
 
     def encode(values: tuple[str, ...], character_sets: tuple[str, ...]) -> bytes:
         try:
             return b"".join([number.pack(parse(value)) for value in values])
         except (ValueError, OverflowError, error) as failure:
-            raise UnencodableValue(f"{_shown(values)} is no {vr}, {due}") from failure
+            raise UnencodableValue(f"{_shown(values)} is no {vr}, {_due(vr, number)}") from failure
 
     return encode
+
+
+def _due(vr: str, number: Struct) -> str:
+    if vr in {"FD", "FL"}:
+        return "a number"
+    is_signed, bits = vr.startswith("S"), 8 * number.size
+    lowest, highest = -is_signed << (bits - 1), (1 << (bits - is_signed)) - 1
+    return f"a whole number from {lowest} to {highest}"
 
 
 def _tag_encoder(pair: Struct) -> Encoder:

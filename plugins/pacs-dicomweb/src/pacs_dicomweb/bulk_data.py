@@ -34,7 +34,7 @@ from pacs_core.dataset import (
 from pacs_dicomweb.frames import FrameRetrieval
 from pacs_dicomweb.instances import entity_tag, instance_of, instances_of, is_unchanged
 from pacs_dicomweb.pixel_media_types import OCTETS
-from pacs_dicomweb.ranges import ByteRange, range_headers, requested_range
+from pacs_dicomweb.ranges import ByteRange, answer_range
 from pacs_dicomweb.service import (
     RETRIEVED,
     DicomWeb,
@@ -190,13 +190,10 @@ class BulkDataRetrieval:
 
             return StreamResponse(write_multipart(parts(), boundary), headers=headers)
         headers |= {"ETag": tag} if tag else {}
-        headers |= {"Content-Type": representation.name, "Accept-Ranges": "bytes"}
-        wanted = requested_range(request, length, tag)
-        if wanted is None:
-            headers["Content-Length"] = str(length)
-            return StreamResponse(value_of(archive, instance, element), headers=headers)
-        headers |= range_headers(wanted, length)
-        return StreamResponse(value_of(archive, instance, element, wanted), 206, headers=headers)
+        headers["Content-Type"] = representation.name
+        return answer_range(
+            request, length, headers, lambda wanted: value_of(archive, instance, element, wanted)
+        )
 
 
 def bulk_elements(

@@ -6,7 +6,6 @@ A range may be asked for: some browsers play no video without, and none can jump
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from pacs_web.api.http import StreamResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,7 +14,7 @@ from pacs_core.dataset import tag_of
 from pacs_dicomweb.bulk_data import length_of, media_type_of, value_of
 from pacs_dicomweb.instances import entity_tag, is_unchanged
 from pacs_dicomweb.pixel_media_types import VIDEOS
-from pacs_dicomweb.ranges import ByteRange, range_headers, requested_range
+from pacs_dicomweb.ranges import ByteRange, answer_range
 from pacs_dicomweb.service import RETRIEVED, DicomWeb
 from pacs_dicomweb.shown_frames import Shown
 from pacs_dicomweb.video import find_video
@@ -72,18 +71,12 @@ class EncapsulatedContent:
         studies = (instance.identity.study_instance_uid,)
         details = {"rendered": True, "instances": 1}
         await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)
-        headers = {"Content-Type": media_type, "Accept-Ranges": "bytes"}
+        headers = {"Content-Type": media_type}
         headers |= {"ETag": tag} if tag else {}
         if media_type == _PDF:
             headers["Content-Security-Policy"] = _PDF_POLICY
-        wanted = requested_range(request, length, tag)
-        if wanted is None:
-            whole = ByteRange(0, length)
-            return StreamResponse(
-                content(whole), headers={**headers, "Content-Length": str(length)}
-            )
-        headers |= range_headers(wanted, length)
-        return StreamResponse(content(wanted), 206, headers=headers)
+        whole = ByteRange(0, length)
+        return answer_range(request, length, headers, lambda wanted: content(wanted or whole))
 
     @staticmethod
     def _document(archive: Archive, shown: Shown) -> tuple[int, Content]:

@@ -1,11 +1,14 @@
 """Byte ranges of an answer (RFC 9110 §14): one range; several are answered with everything."""
 
 import re
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from typing import Final
 
 from attrs import frozen
-from pacs_web.api.http import HttpError
+from pacs_web.api.http import HttpError, StreamResponse
 from starlette.requests import Request
+
+from pacs_core.contracts import CHUNK_SIZE, ObjectReader
 
 _RANGE: Final = re.compile(r"\s*bytes\s*=\s*(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))\s*")
 
@@ -76,9 +79,44 @@ def requested_range(request: Request, length: int, tag: str) -> ByteRange | None
         raise HttpError(416, str(error), {"Content-Range": f"bytes */{length}"}) from error
 
 
-def range_headers(wanted: ByteRange, length: int) -> dict[str, str]:
-    """Return the headers of an answer that is a range."""
-    return {
-        "Content-Range": f"bytes {wanted.start}-{wanted.end - 1}/{length}",
-        "Content-Length": str(wanted.length),
-    }
+def answer_range(
+    request: Request,
+    length: int,
+    headers: Mapping[str, str],
+    content: Callable[[ByteRange | None], AsyncIterable[bytes | memoryview]],
+) -> StreamResponse:
+    """Return an answer with the range that a request asks for, or with everything.
+
+    Parameters
+    ----------
+    request : Request
+    length : int
+        Of what there is.
+    headers : mapping of str to str
+        With ETag, if there is one.
+    content : callable
+        Returns the bytes of a range; of everything, without one.
+
+    Raises
+    ------
+    HttpError
+        416: there is nothing in the range.
+    """
+    own = {**headers, "Accept-Ranges": "bytes"}
+    wanted = requested_range(request, length, headers.get("ETag", ""))
+    if wanted is None:
+        return StreamResponse(content(None), headers={**own, "Content-Length": str(length)})
+    own["Content-Range"] = f"bytes {wanted.start}-{wanted.end - 1}/{length}"
+    own["Content-Length"] = str(wanted.length)
+    return StreamResponse(content(wanted), 206, headers=own)
+
+
+async def read_part(reader: ObjectReader, wanted: ByteRange) -> AsyncIterator[bytes]:
+    """Iterate over a range of an open object."""
+    position = wanted.start
+    while position < wanted.end:
+        chunk = await reader.read(position, min(wanted.end - position, CHUNK_SIZE))
+        if not chunk:
+            return
+        position += len(chunk)
+        yield chunk

@@ -20,7 +20,7 @@ from pacs_dicomweb.anonymizing import anonymize, deidentifier_of
 from pacs_dicomweb.bulk_data import DOCUMENTS, MULTIPART, BulkDataRetrieval
 from pacs_dicomweb.delivery import Deliveries, PlannedInstance
 from pacs_dicomweb.instances import entity_tag, instances_of, is_unchanged, refuse_if_offline
-from pacs_dicomweb.ranges import ByteRange, range_headers, requested_range
+from pacs_dicomweb.ranges import ByteRange, answer_range, read_part
 from pacs_dicomweb.service import (
     RETRIEVED,
     DicomWeb,
@@ -161,13 +161,13 @@ class InstanceRetrieval:
         if (length := delivery.length) is None:
             async with await archive.open(delivery.instance) as reader:
                 length = reader.size
-        headers["Accept-Ranges"] = "bytes"
-        wanted = requested_range(request, length, headers.get("ETag", ""))
-        if wanted is None:
-            headers["Content-Length"] = str(length)
-            return StreamResponse(planned.file(archive, delivery), headers=headers)
-        headers |= range_headers(wanted, length)
-        return StreamResponse(_part_of(archive, delivery.instance, wanted), 206, headers=headers)
+
+        def content(wanted: ByteRange | None) -> Chunks:
+            if wanted is None:
+                return planned.file(archive, delivery)
+            return _part_of(archive, delivery.instance, wanted)
+
+        return answer_range(request, length, headers, content)
 
     def _parts(
         self,
@@ -218,12 +218,7 @@ async def _part_of(
     archive: Archive, instance: StoredInstance, wanted: ByteRange
 ) -> AsyncIterator[bytes]:
     async with await archive.open(instance) as reader:
-        position = wanted.start
-        while position < wanted.end:
-            chunk = await reader.read(position, min(wanted.end - position, 1 << 18))
-            if not chunk:
-                return
-            position += len(chunk)
+        async for chunk in read_part(reader, wanted):
             yield chunk
 
 

@@ -7,13 +7,12 @@ from typing import Final
 from attrs import frozen
 
 from pacs_core.contracts import (
-    CHUNK_SIZE,
     Archive,
     InstanceHeader,
     StoredInstance,
     UnreadableFramesError,
 )
-from pacs_dicomweb.ranges import ByteRange
+from pacs_dicomweb.ranges import ByteRange, read_part
 
 _ITEM: Final = 0xE000
 _GROUP: Final = 0xFFFE
@@ -57,11 +56,7 @@ class Video:
                 position = each.start + max(wanted.start - passed, 0)
                 end = min(each.end, each.start + wanted.end - passed)
                 passed += each.length
-                while position < end:
-                    chunk = await reader.read(position, min(end - position, CHUNK_SIZE))
-                    if not chunk:
-                        return
-                    position += len(chunk)
+                async for chunk in read_part(reader, ByteRange(position, end)):
                     yield chunk
 
 
