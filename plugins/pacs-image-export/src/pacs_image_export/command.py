@@ -79,8 +79,8 @@ def extract(
             raise UsageError("name the folder to write to with --output")
         return _extract_folder(file, output, wanted, config, overwrite, jobs)
     target = output or Path(f"{file.stem}.{frame}.{kind}")
-    if target.exists() and not overwrite:
-        raise CommandError(f"{target} exists; replace it with --overwrite")
+    if not overwrite:
+        refuse_to_replace(target)
     # It brings NumPy and the codecs, for which a wrong command line need not wait.
     from pacs_image_export.extraction import extract_frame
 
@@ -90,6 +90,12 @@ def extract(
     _write(target, content, overwrite)
     print(target)
     return 0
+
+
+def refuse_to_replace(target: Path) -> None:
+    """Raise CommandError if a file exists."""
+    if target.exists():
+        raise CommandError(f"{target} exists; replace it with --overwrite")
 
 
 def _extract_folder(

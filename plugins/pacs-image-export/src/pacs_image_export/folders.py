@@ -26,6 +26,7 @@ from pacs_core.api.file_commands import (
 )
 from pacs_core.contracts import TranscodingError
 from pacs_core.dataset import MalformedDataset, NotPart10, is_part10, scan_file, tag_of
+from pacs_image_export.command import refuse_to_replace
 from pacs_image_export.errors import RenderError
 from pacs_image_export.extraction import make_picture
 from pacs_image_export.wanted import Wanted
@@ -97,7 +98,7 @@ async def _extract(
         if not await run_sync(_is_image, path):
             return False, []
         if not overwrite:
-            await run_sync(_refuse_to_replace, target)
+            await run_sync(refuse_to_replace, target)
         read = await frames.read_frame(path, wanted.frame)
         content, warnings = await run_sync(make_picture, read, wanted)
         await run_sync(_write, target, content)
@@ -119,11 +120,6 @@ def _is_image(path: Path) -> bool:
         return _ROWS in scan_file(path, {_ROWS}).attributes
     except NotPart10:
         return False
-
-
-def _refuse_to_replace(target: Path) -> None:
-    if target.exists():
-        raise CommandError(f"{target} exists; replace it with --overwrite")
 
 
 def _write(target: Path, content: bytes) -> None:
