@@ -183,6 +183,10 @@ class RenderingOptions:
     subtractions : tuple of Subtraction
         One for each picture, between what the Modality LUT makes of its frames; without a window
         or a VOI LUT, 0 is the grey in the middle. None: each frame is a picture.
+    pixel_aspect : float
+        Height of a pixel of the image by its width (PS3.3 C.7.6.3.1.7), before it is rotated.
+        Those of the picture are squares: it has more rows or columns than the image where this is
+        not 1, or fewer, if more would be too many.
     """
 
     media_type: str = PNG
@@ -198,6 +202,7 @@ class RenderingOptions:
     shutters: tuple[Shutter, ...] = ()
     shutter_grey: float = 0.0
     subtractions: tuple[Subtraction, ...] = ()
+    pixel_aspect: float = 1.0
 
 
 class Renderer(Component, ABC):

@@ -33,6 +33,7 @@ from pacs_dicomweb.element_values import (
     texts_of,
 )
 from pacs_dicomweb.masks import Masks
+from pacs_dicomweb.pixel_aspect import aspect_of
 
 GREY_STATE: Final = "1.2.840.10008.5.1.4.1.1.11.1"
 COLOUR_STATE: Final = "1.2.840.10008.5.1.4.1.1.11.2"
@@ -131,9 +132,8 @@ class PresentationState:
 
     def adapt(self, options: RenderingOptions, uid: str, frame: int) -> RenderingOptions:
         """Return options with the state's overlays, shutters, geometry, and graphics."""
-        rotation = (numbers_of(self.elements, "ImageRotation") or (0,))[0] % 360
         flip = text_of(self.elements, "ImageHorizontalFlip") == "Y"
-        region = self._region(uid, frame)
+        region = self.region(uid, frame)
         viewport = options.viewport
         if region is not None:
             given = viewport or Viewport(0, 0)
@@ -145,10 +145,26 @@ class PresentationState:
             overlays=bool(self._overlays),
             shutters=tuple(self._shutters(covering)),
             shutter_grey=_shutter_grey(covering),
-            rotation=rotation,
+            rotation=self.rotation,
             flip=flip,
             viewport=viewport,
             graphics=graphics,
+        )
+
+    @property
+    def rotation(self) -> int:
+        """Degrees by which images are turned, clockwise (PS3.3 C.10.6)."""
+        return (numbers_of(self.elements, "ImageRotation") or (0,))[0] % 360
+
+    def pixel_aspect(self, uid: str, frame: int) -> float:
+        """Return how high pixels of an image are by their width (PS3.3 C.10.4); 0 if unsaid."""
+        return next(
+            (
+                aspect_of(item, "PresentationPixelSpacing", "PresentationPixelAspectRatio")
+                for item in items_of(self.elements, "DisplayedAreaSelectionSequence")
+                if is_for(item, uid, frame)
+            ),
+            0.0,
         )
 
     def masks(self, uid: str, frames: int) -> Masks:
@@ -214,7 +230,7 @@ class PresentationState:
         if self._bitmap:
             yield Shutter("BITMAP", group=self._bitmap)
 
-    def _region(self, uid: str, frame: int) -> SourceRegion | None:
+    def region(self, uid: str, frame: int) -> SourceRegion | None:
         """Return the displayed area (PS3.3 C.10.4), in pixels from 0; it may exceed the image."""
         for item in items_of(self.elements, "DisplayedAreaSelectionSequence"):
             corners = [

@@ -16,6 +16,7 @@ from pacs_core.contracts import (
     Renderer,
     RenderingError,
     RenderingOptions,
+    SourceRegion,
     StoredInstance,
 )
 from pacs_core.dataset import (
@@ -29,6 +30,7 @@ from pacs_core.dataset import (
 from pacs_dicomweb.instances import entity_tag
 from pacs_dicomweb.kept import Kept
 from pacs_dicomweb.masks import Masks, own_masks
+from pacs_dicomweb.pixel_aspect import pixel_aspect
 from pacs_dicomweb.pixel_room import PixelRoom
 from pacs_dicomweb.presentation_states import PresentationState
 
@@ -91,6 +93,28 @@ class Shown:
     def pixels(self) -> int:
         """Of a frame."""
         return self.rows * self.columns
+
+    def pixel_aspect(self, frame: int) -> float:
+        """Return the height of a pixel by its width: as it is presented, or its own."""
+        uid, state = self.instance.identity.sop_instance_uid, self.state
+        presented = 0.0 if state is None else state.pixel_aspect(uid, frame)
+        return presented or pixel_aspect(self.header.elements, frame)
+
+    def proportions(self, frame: int, region: SourceRegion | None = None) -> tuple[float, float]:
+        """Return width and height of a picture of a frame, or a region, whose pixels are squares.
+
+        Parameters
+        ----------
+        frame : int
+        region : SourceRegion, optional
+            None for what is presented, or all of it.
+        """
+        state, uid = self.state, self.instance.identity.sop_instance_uid
+        if region is None and state is not None:
+            region = state.region(uid, frame)
+        width, height = (region.width, region.height) if region else (self.columns, self.rows)
+        size = abs(width), abs(height) * self.pixel_aspect(frame)
+        return size[::-1] if state is not None and state.rotation in {90, 270} else size
 
 
 async def look_at(archive: Archive, instance: StoredInstance, kept: Kept[Shown]) -> Shown:
@@ -193,6 +217,7 @@ async def show(
     if not shown.pixels or shown.header.pixel_data is None:
         raise FrameNotFoundError(numbers[0], 0)
     uid, state = shown.instance.identity.sop_instance_uid, shown.state
+    options = evolve(options, pixel_aspect=shown.pixel_aspect(numbers[0]))
     masks = shown.masks
     if masks is not None:
         options = evolve(options, subtractions=masks.subtractions(numbers))

@@ -1,5 +1,6 @@
 """The URI service, WADO-URI (PS3.18 §9): one instance, or a picture of it, by query parameters."""
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -94,13 +95,15 @@ class UriService:
         if presentation := named.get("presentationuid", "").strip():
             shown = await _presented(archive, shown, presentation)
         try:
-            options = self._options(named, representation.name, shown)
             frame = _frame(named)
+            options = self._options(named, representation.name, shown, frame)
         except InvalidParameterError as error:
             raise HttpError(400, str(error)) from error
         return await self._pictures.single(request, archive, shown, frame, options)
 
-    def _options(self, named: Mapping[str, str], media_type: str, shown: Shown) -> RenderingOptions:
+    def _options(
+        self, named: Mapping[str, str], media_type: str, shown: Shown, frame: int
+    ) -> RenderingOptions:
         """Return how a picture is to be made (§9.4.1.2)."""
         options = RenderingOptions(media_type)
         centre, width = (named.get(name, "").strip() for name in ("windowcenter", "windowwidth"))
@@ -113,21 +116,22 @@ class UriService:
         rows, columns = (named.get(name, "").strip() for name in ("rows", "columns"))
         region = _region(named.get("region", "").strip(), shown)
         if rows or columns or region:
-            options = evolve(options, viewport=self._viewport(rows, columns, region, shown))
+            size = shown.proportions(frame, region)
+            options = evolve(options, viewport=self._viewport(rows, columns, region, size))
         annotations = annotations_of(shown.header, read_annotations(named))
         return evolve(options, annotations=annotations)
 
     def _viewport(
-        self, rows: str, columns: str, region: SourceRegion | None, shown: Shown
+        self, rows: str, columns: str, region: SourceRegion | None, size: tuple[float, float]
     ) -> Viewport:
+        """Return where the picture is to fit in; what is not given is wide enough for the rest."""
         height = _whole("rows", rows, _SIDE) if rows else 0
         width = _whole("columns", columns, _SIDE) if columns else 0
         if not (rows or columns):
-            assert region is not None  # noqa: S101 for the type checker
-            return Viewport(max(round(region.width), 1), max(round(region.height), 1), region)
-        shape = region or SourceRegion(0, 0, shown.columns, shown.rows)
-        width = width or max(round(height * shape.width / shape.height), 1)
-        height = height or max(round(width * shape.height / shape.width), 1)
+            return Viewport(0, 0, region)
+        wide, high = (max(each, 1.0) for each in size)
+        width = width or math.ceil(height * wide / high)
+        height = height or math.ceil(width * high / wide)
         if width * height > self._service.config.max_pixels:
             raise InvalidParameterError(
                 f"{width}×{height} is more than {self._service.config.max_pixels} pixels"

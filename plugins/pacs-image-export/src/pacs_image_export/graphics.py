@@ -32,7 +32,8 @@ class Placement:
     rotation : int
         Degrees, clockwise.
     flip : bool
-    scale : float
+    scale : (float, float)
+        Across and down, of what was turned.
     """
 
     left: int
@@ -41,7 +42,7 @@ class Placement:
     height: int
     rotation: int = 0
     flip: bool = False
-    scale: float = 1.0
+    scale: tuple[float, float] = (1.0, 1.0)
 
     def place(self, point: Point, *, relative: bool = False) -> Point:
         """Return where a point is in the picture.
@@ -53,14 +54,15 @@ class Placement:
             the picture, which is not turned any more.
         relative : bool
         """
+        across, down = self.scale
         if relative:
             wide, high = self._turned_size()
-            return point[0] * wide * self.scale, point[1] * high * self.scale
+            return point[0] * wide * across, point[1] * high * down
         x, y = point[0] - 0.5 - self.left, point[1] - 0.5 - self.top
         x, y = _ROTATIONS.get(self.rotation, _unturned)(x, y, self.width, self.height)
         if self.flip:
             x = self._turned_size()[0] - x
-        return x * self.scale, y * self.scale
+        return x * across, y * down
 
     def _turned_size(self) -> tuple[int, int]:
         is_upright = self.rotation in {0, 180}

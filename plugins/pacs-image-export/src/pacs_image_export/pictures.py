@@ -20,6 +20,8 @@ from pacs_image_export.windows import Window
 
 MAX_HEADER = 64 << 20
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif"}
+_MOST_GROWN = 1 << 24  # pixels of a picture that is larger than its image
+_SIDEWAYS = frozenset({90, 270})
 _LINE = 14  # pixels of a line of annotation
 
 
@@ -103,12 +105,32 @@ def _fit(image: Image.Image, options: RenderingOptions) -> tuple[Image.Image, Pl
         image = image.transpose(_TURNS[options.rotation])
     if options.flip:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    scale = 1.0
-    if viewport is not None and viewport.width and viewport.height:
-        scale = min(viewport.width / image.width, viewport.height / image.height)
-        size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
+    turned = image.size
+    size = _size_of(image, options)
+    if size != turned:
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    scale = size[0] / turned[0], size[1] / turned[1]
     return image, Placement(left, top, width, height, options.rotation, options.flip, scale)
+
+
+def _size_of(image: Image.Image, options: RenderingOptions) -> tuple[int, int]:
+    """Return the size of the picture of an image that was turned, whose pixels may be no squares.
+
+    As large as it fits into the viewport (PS3.18 §8.3.5.1.3). Without one, no pixel is lost: it
+    grows in one direction, unless it would become too large.
+    """
+    aspect = options.pixel_aspect
+    if options.rotation in _SIDEWAYS:
+        aspect = 1 / aspect
+    width, height = float(image.width), image.height * aspect
+    viewport = options.viewport
+    if viewport is not None and viewport.width and viewport.height:
+        scale = min(viewport.width / width, viewport.height / height)
+    else:
+        scale = max(1.0, 1 / aspect)
+        if scale**2 * width * height > max(_MOST_GROWN, image.width * image.height):
+            scale = min(1.0, 1 / aspect)
+    return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
 _TURNS = {

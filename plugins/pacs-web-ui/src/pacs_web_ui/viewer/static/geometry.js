@@ -8,6 +8,8 @@ const PROJECTION = new Set(["CR", "DX", "MG", "PX", "IO", "RF", "RG", "XA"]);
 
 const MOST_UNEQUAL = 50; // times that a pixel may be longer than wide; more cannot be meant
 
+const ASPECTS = ["PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio"];
+
 const pair = (frame, keyword) => {
   const found = frame.numbers(keyword, 2);
   return found && found[0] > 0 && found[1] > 0 ? found : null;
@@ -52,8 +54,8 @@ function regionOf(frame, points) {
 
 /** How much wider and higher than a square a pixel is to be shown. */
 export function aspectOf(frame) {
-  const ratio = pair(frame, "PixelAspectRatio");
-  const [y, x] = pair(frame, "PixelSpacing") ?? pair(frame, "ImagerPixelSpacing") ?? ratio ?? [1, 1];
+  // Pixel Aspect Ratio is for images without a spacing (PS3.3 Table C.7-11c).
+  const [y, x] = ASPECTS.map((keyword) => pair(frame, keyword)).find((sizes) => sizes) ?? [1, 1];
   const smaller = Math.min(x, y);
   if (Math.max(x, y) > MOST_UNEQUAL * smaller) return { x: 1, y: 1 };
   return { x: x / smaller, y: y / smaller };
