@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from pacs_core.archive.instance_reading import DatasetRanges, drive, read_elements_of
 from pacs_core.contracts import (
@@ -38,6 +38,7 @@ from pacs_core.imaging import (
     NativeFrames,
     image_of,
     is_video,
+    native_frame_bits,
     offsets_of,
 )
 
@@ -90,6 +91,8 @@ class FrameLayout:
         Values of the Extended Offset Table and its Lengths, each None if there is none.
     is_float : bool
         See :class:`Frame`.
+    said : int
+        What Number of Frames says, if native Pixel Data have fewer; else 0.
     """
 
     image: Image | None
@@ -99,13 +102,14 @@ class FrameLayout:
     transfer_syntax_uid: str = ""
     tables: tuple[Sequence[int] | None, Sequence[int] | None] = (None, None)
     is_float: bool = False
+    said: int = 0
 
     @property
     def weight(self) -> int:
         """Numbers that are held."""
         return self.encapsulated.held if self.encapsulated is not None else 0
 
-    def check(self, numbers: Sequence[int]) -> None:
+    async def check(self, numbers: Sequence[int], ranges: DatasetRanges) -> None:
         """Check that there are frames with these numbers.
 
         Raises
@@ -113,10 +117,13 @@ class FrameLayout:
         FrameNotFoundError
             There is no such frame.
         """
-        frames = self.image.frames if self.image is not None else 0
+        frames = said = self.image.frames if self.image is not None else 0
+        if self.encapsulated is not None and (len(numbers) > 1 or max(numbers, default=0) > said):
+            # Of one that may be there `read` finds out by itself, after as much has been read.
+            frames = await drive(self.encapsulated.count(max(numbers)), ranges, self.start)
         for number in numbers:
             if not 1 <= number <= frames:
-                raise FrameNotFoundError(number, frames)
+                raise FrameNotFoundError(number, frames, self.said or said)
 
     def range_of(self, number: int) -> tuple[int, int]:
         """Return offset and length, in the dataset, of what a frame is read from.
@@ -149,6 +156,9 @@ class FrameLayout:
     async def _read_encapsulated(self, number: int, ranges: DatasetRanges) -> bytes:
         assert self.encapsulated is not None  # noqa: S101 - it is, if `native` is not
         spans = await drive(self.encapsulated.find(number), ranges, self.start)
+        if spans is None and number > (there := self.encapsulated.known_frames):
+            assert self.image is not None  # noqa: S101 - as above
+            raise FrameNotFoundError(number, there, self.image.frames)
         if spans is None:
             return await self._read_from_beginning(number, ranges)
         pieces = []
@@ -245,9 +255,11 @@ async def _layout(header: InstanceHeader, ranges: DatasetRanges) -> FrameLayout:
     start = header.pixel_data_offset
     encoding = encoding_of(uid)
     if element.length is not None:
+        is_float, said = element.tag != _PIXEL_DATA, image.frames
+        image = evolve(image, frames=_native_frames(image, element.length))
         native = NativeFrames(image, element.length, encoding.little_endian, element.vr)
-        is_float = element.tag != _PIXEL_DATA
-        return FrameLayout(image, native, None, start, uid, is_float=is_float)
+        said = said if said > image.frames else 0
+        return FrameLayout(image, native, None, start, uid, is_float=is_float, said=said)
     if not encoding.encapsulated:
         raise ImageError(
             f"Pixel Data is encapsulated, but its transfer syntax, {short_name_of(uid)}, is a "
@@ -259,6 +271,12 @@ async def _layout(header: InstanceHeader, ranges: DatasetRanges) -> FrameLayout:
     lengths = await _offset_table(header.elements, EXTENDED_OFFSET_TABLE_LENGTHS, ranges)
     found = FrameRanges(image, uid, offsets, lengths, _longest_frame(image))
     return FrameLayout(image, None, found, start, uid, (offsets, lengths))
+
+
+def _native_frames(image: Image, length: int) -> int:
+    """Return how many frames native Pixel Data have: as it is said, if they have none at all."""
+    there = 8 * length // native_frame_bits(image)
+    return min(there or image.frames, image.frames)
 
 
 def _longest_frame(image: Image) -> int:

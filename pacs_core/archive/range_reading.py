@@ -64,7 +64,7 @@ class RangeReadingArchive(Archive):
             ranges = ranges_of(reader, instance, held, offset)
             known = layout or await read_layout(ranges, instance)
             # All are checked before the first is read: who asks for ten gets ten, or an error.
-            known.check(numbers)
+            await known.check(numbers, ranges)
             try:
                 async for frame in read_frames(known, ranges, numbers):
                     yield frame

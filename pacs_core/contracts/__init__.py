@@ -159,6 +159,7 @@ from pacs_core.contracts.events import (
 )
 from pacs_core.contracts.frames import (
     Frame,
+    FrameCount,
     FrameNotFoundError,
     InstanceHeader,
     UnreadableFramesError,
@@ -510,6 +511,7 @@ __all__ = [
     "FilterVerdict",
     "Form",
     "Frame",
+    "FrameCount",
     "FrameFormat",
     "FrameNotFoundError",
     "FurtherAttribute",

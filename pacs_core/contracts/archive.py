@@ -11,6 +11,7 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Final
 
+from pacs_core.concurrency import closing
 from pacs_core.contracts.access import AccessAction, AccessTarget
 from pacs_core.contracts.availability import Availability, RecallProgress, RecallReport
 from pacs_core.contracts.corrections import (
@@ -21,7 +22,7 @@ from pacs_core.contracts.corrections import (
 from pacs_core.contracts.deletion import DeletionReport
 from pacs_core.contracts.deletion_bin import DeletedInstance
 from pacs_core.contracts.differences import Difference
-from pacs_core.contracts.frames import Frame, InstanceHeader
+from pacs_core.contracts.frames import Frame, FrameCount, FrameNotFoundError, InstanceHeader
 from pacs_core.contracts.ingest import IngestResult
 from pacs_core.contracts.instance import (
     InstanceNotFoundError,
@@ -50,6 +51,8 @@ from pacs_core.query.model import Level, Query
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+_NO_FRAME: Final = 1 << 31
+"""A number that no frame has: Number of Frames is an IS (PS3.5 Table 6.2-1)."""
 _BEGINNING: Final = 64 * 1024  # bytes that most datasets have at most before Pixel Data
 
 
@@ -338,12 +341,28 @@ class Archive(ABC):
         Raises
         ------
         FrameNotFoundError
-            Before the first frame: one of the numbers is out of range.
+            Before the first frame: one of the numbers is out of range, or there are fewer frames
+            than Number of Frames says.
         UnreadableFramesError
             Pixel Data are not what their header says, or are a video.
         MalformedDataset, InstanceNotFoundError, DamagedObjectError
             As of :meth:`header`.
         """
+
+    async def frame_count(self, instance: StoredInstance) -> FrameCount:
+        """Return how many frames an instance has, which may be fewer than it says.
+
+        Raises
+        ------
+        UnreadableFramesError, MalformedDataset, InstanceNotFoundError, DamagedObjectError
+            As of :meth:`frames`.
+        """
+        try:
+            async with closing(self.frames(instance, (1, _NO_FRAME))) as frames:
+                await anext(frames, None)
+        except FrameNotFoundError as error:
+            return FrameCount(error.frames, error.said)
+        raise AssertionError("no instance has so many frames")
 
     @abstractmethod
     async def make_durable(self, instances: Sequence[StoredInstance]) -> None:

@@ -15,13 +15,34 @@ class FrameNotFoundError(LookupError):
         The first of those asked for that is not there.
     frames : int
         How many there are.
+    said : int
+        How many Number of Frames (0028,0008) says that there are.
     """
 
-    def __init__(self, number: int, frames: int) -> None:
+    def __init__(self, number: int, frames: int, said: int = 0) -> None:
         has = f"the instance has {frames}" if frames else "the instance has no pixels"
+        if said > frames:
+            has += f", though Number of Frames is {said}"
         super().__init__(f"there is no frame {number}: {has}")
         self.number = number
         self.frames = frames
+        self.said = max(said, frames)
+
+
+@frozen
+class FrameCount:
+    """How many frames an instance has.
+
+    Attributes
+    ----------
+    frames : int
+        How many there are in Pixel Data; 0 if there are none.
+    said : int
+        How many Number of Frames (0028,0008) says that there are.
+    """
+
+    frames: int
+    said: int
 
 
 class UnreadableFramesError(ValueError):

@@ -7,7 +7,8 @@ By the first of these that applies:
    exactly where the next frame begins (PS3.5 A.4, PS3.3 C.7.6.3.1.8).
 2. The headers of all fragments: a single frame has them all; as many fragments as frames have one
    each; else a frame begins with each fragment that begins as a codestream does, if there are as
-   many of these as frames.
+   many of these as frames. If there are fewer, and all of them begin so, the last frames are
+   missing.
 
 If none does, the value has to be read from its beginning: `EncapsulatedFrames`.
 
@@ -91,6 +92,11 @@ class FrameRanges:
         self._fragments = 0
 
     @property
+    def known_frames(self) -> int:
+        """How many frames there are, as far as that is known by now; at most what is said."""
+        return self._frames if self._by_headers is None else len(self._by_headers)
+
+    @property
     def held(self) -> int:
         """How many numbers are remembered, roughly: of offset tables, and of fragments."""
         return self._fragments + sum(len(table.offsets) for table in self._tables)
@@ -98,6 +104,8 @@ class FrameRanges:
     def extent(self, number: int) -> Span | None:
         """Return where a frame and the headers of its fragments lie, if that is known by now."""
         if self._by_headers is not None:
+            if number > len(self._by_headers):
+                return None
             spans = self._by_headers[number - 1]
             start, (last, length) = spans[0][0], spans[-1]
             extent = start, last + length - start
@@ -124,10 +132,22 @@ class FrameRanges:
                 self._by_headers = yield from self._walk()
                 self._fragments = sum(map(len, self._by_headers or ()))
                 self._walked = True
-            spans = self._by_headers[number - 1] if self._by_headers is not None else None
+            spans = next(iter((self._by_headers or [])[number - 1 : number]), None)
         if spans is not None and sum(length for _, length in spans) > self._max_frame_bytes:
             raise ImageError(f"frame {number} has more than {self._max_frame_bytes} bytes")
         return self._without_padding(number, spans)
+
+    def count(self, most: int) -> Generator[Span, Buffer, int]:
+        """Return how many frames there are, as far as that matters for those up to `most`.
+
+        Raises
+        ------
+        ImageError
+            As of :meth:`find`.
+        """
+        if not self._walked:
+            yield from self.find(max(min(most, self._frames), 1))
+        return self.known_frames
 
     def _read_first_item(self) -> Generator[Span, Buffer, None]:
         header = yield 0, _HEADER.size
@@ -203,6 +223,9 @@ class FrameRanges:
             return [[span] for span in spans]
         if len(starts) == self._frames and starts[0] == 0:
             return [spans[a:b] for a, b in pairwise((*starts, len(spans)))]
+        if len(starts) == len(spans) < self._frames:
+            # A codestream in each: there are fewer frames than is said, and no doubt which.
+            return [[span] for span in spans] or None
         return None
 
     def _without_padding(self, number: int, spans: list[Span] | None) -> list[Span] | None:

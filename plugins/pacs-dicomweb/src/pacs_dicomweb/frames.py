@@ -25,6 +25,7 @@ from pacs_core.contracts import Action, Archive, AuditValue, Frame, Outcome, Sto
 from pacs_core.dataset import ReadLimits, encoding_of
 from pacs_dicomweb.instances import entity_tag, instance_of, is_unchanged
 from pacs_dicomweb.kept import Kept
+from pacs_dicomweb.missing_frames import find_frames
 from pacs_dicomweb.pixel_media_types import accepted_for, content_type_of, offered_frames
 from pacs_dicomweb.pixel_room import PixelRoom
 from pacs_dicomweb.service import (
@@ -107,10 +108,13 @@ class FrameRetrieval:
         choices = accept(request, parameters, offered)
         choice, syntaxes = self._choose(choices, stored, offered)
         name = choice.representation.name
+        found = await find_frames(archive, instance, numbers)
+        numbers = found.numbers
         tag = entity_tag([instance], str(numbers), choice.representation.content_type(), *syntaxes)
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
         headers = {"ETag": f"W/{tag}"} if tag else {}
+        headers |= found.headers(self._service.url(request))
         details: dict[str, AuditValue] = {
             "frames": len(numbers),
             "sop_instance_uid": instance.identity.sop_instance_uid,
@@ -125,7 +129,7 @@ class FrameRetrieval:
         if instance.size > _SMALL or stored not in syntaxes:
             pixels = await self._large(archive, instance)
         boundary = new_boundary() if choice.representation.is_multipart else ""
-        if len(numbers) == 1:
+        if len(numbers) == 1 and not found.warning:
             async with AsyncExitStack() as taken:
                 if pixels:
                     await self._take_room(taken, pixels)
@@ -153,7 +157,8 @@ class FrameRetrieval:
                         yield _in_pieces(part) if pixels else part
 
         headers["Content-Type"] = choice.representation.content_type(boundary)
-        return StreamResponse(write_multipart(parts(), boundary), headers=headers)
+        body = write_multipart(parts(), boundary)
+        return StreamResponse(body, headers=headers, status_code=found.status)
 
     async def _large(self, archive: Archive, instance: StoredInstance) -> int:
         """Return how many pixels a frame of an instance has; 0 if it needs no room."""

@@ -29,6 +29,7 @@ from pacs_dicomweb.encapsulated_content import EncapsulatedContent
 from pacs_dicomweb.frames import read_frame_list
 from pacs_dicomweb.instances import entity_tag, instance_of, instances_of, is_unchanged
 from pacs_dicomweb.kept import Kept
+from pacs_dicomweb.missing_frames import FoundFrames, find_all_frames, find_frames
 from pacs_dicomweb.pixel_room import PixelRoom
 from pacs_dicomweb.presentation_states import STATES
 from pacs_dicomweb.rendering_parameters import (
@@ -104,13 +105,14 @@ class Rendering:
         shown = evolve(shown, is_subtracted=_is_subtracted(request))
         if "frames" in request.path_params:
             numbers = read_frame_list(request.path_params["frames"])
+            found = await find_frames(archive, instance, numbers)
             offered = (JPEG, PNG, GIF) if len(numbers) == 1 else (GIF, *_SEVERAL)
-            return await self._pictures(request, archive, shown, numbers, offered)
+            return await self._pictures(request, archive, shown, found, offered)
         if own := EncapsulatedContent.media_type_of(shown):
             accept(request, parameters_of(request), (Representation(own),))
             return await self.encapsulated.answer(request, archive, shown, own)
-        several = range(1, shown.frames + 1)
-        return await self._pictures(request, archive, shown, several, _offer(several))
+        found = await find_all_frames(archive, instance, shown.frames)
+        return await self._pictures(request, archive, shown, found, _offer(found.numbers))
 
     async def _presented(
         self, request: Request, archive: Archive, instance: StoredInstance
@@ -119,7 +121,8 @@ class Rendering:
         found = await self._find_presented(archive, instance)
         shown, numbers = found[0]
         if len(found) == 1:
-            return await self._pictures(request, archive, shown, numbers, _offer(numbers))
+            frames = await find_frames(archive, shown.instance, numbers)
+            return await self._pictures(request, archive, shown, frames, _offer(frames.numbers))
         parameters = parameters_of(request)
         representation = accept(request, parameters, _SEVERAL[:2])[0].representation
         options = self._options(first_values(parameters), representation.name)
@@ -218,9 +221,10 @@ class Rendering:
         request: Request,
         archive: Archive,
         shown: Shown,
-        numbers: Sequence[int],
+        found: FoundFrames,
         offered: Sequence[Representation],
     ) -> Response:
+        numbers = found.numbers
         parameters = parameters_of(request)
         representation = accept(request, parameters, offered)[0].representation
         named = first_values(parameters)
@@ -233,11 +237,12 @@ class Rendering:
             return Response(status_code=304, headers={"ETag": tag})
         await self._record(request, [shown.instance])
         headers = {"ETag": f"W/{tag}"} if tag else {}
+        headers |= found.headers(self._service.url(request))
         if not representation.is_multipart:
             # A picture that cannot move is of the first frame.
             chosen = numbers if representation is GIF else numbers[:1]
             content = await self._picture(tag, archive, shown, chosen, options)
-            return Response(content, headers=headers, media_type=representation.name)
+            return Response(content, found.status, headers, representation.name)
 
         async def parts() -> AsyncIterator[OutgoingPart]:
             for number in numbers:
@@ -245,7 +250,7 @@ class Rendering:
                 where = f"{self._url(request, shown.instance)}/frames/{number}/rendered"
                 yield OutgoingPart(representation.name, content, location=where)
 
-        return _respond_in_parts(representation, parts(), headers)
+        return _respond_in_parts(representation, parts(), headers, found.status)
 
     async def single(
         self,
@@ -326,11 +331,12 @@ def _respond_in_parts(
     representation: Representation,
     parts: AsyncIterator[OutgoingPart],
     headers: Mapping[str, str] = MappingProxyType({}),
+    status: int = 200,
 ) -> Response:
     boundary = new_boundary()
     content = write_multipart(parts, boundary)
     content_type = {"Content-Type": representation.content_type(boundary)}
-    return StreamResponse(content, headers={**headers, **content_type})
+    return StreamResponse(content, headers={**headers, **content_type}, status_code=status)
 
 
 def _candidates(instances: list[StoredInstance]) -> list[StoredInstance]:
