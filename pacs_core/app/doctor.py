@@ -20,7 +20,7 @@ from pacs_core.config import (
     inspect_config,
 )
 from pacs_core.contracts import ServiceProviderDescriptor
-from pacs_core.dataset.speedups import Speedup, header_walk
+from pacs_core.dataset.speedups import Speedup, all_speedups
 from pacs_core.plugins import (
     KINDS,
     CodeFrame,
@@ -86,7 +86,7 @@ class Diagnosis:
 
     plugins: list[PluginReport]
     problems: list[Problem]
-    header_walk: Speedup = field(factory=header_walk)
+    speedups: tuple[Speedup[Any], ...] = field(factory=all_speedups)
     event_loop: EventLoop = field(factory=event_loop)
 
     @property
@@ -110,11 +110,12 @@ def diagnose(path: Path | None = None, found: Iterable[Any] | None = None) -> Di
     problems += [_configuration(text) for text in configs.unknown]
     problems += _of_the_node(assembly)
     plugins = [_report(assembly, record, configs) for record in assembly.manager.records]
-    if (walk := header_walk()).fault:
-        problems.append(
-            Problem(str(walk), "install versions of both that fit, or uninstall it", _SPEEDUPS)
-        )
-    return Diagnosis(plugins, problems, walk)
+    problems += [
+        Problem(str(each), "install versions of both that fit, or uninstall it", _SPEEDUPS)
+        for each in all_speedups()
+        if each.fault
+    ]
+    return Diagnosis(plugins, problems)
 
 
 def _config(path: Path | None) -> tuple[Config, list[Problem]]:

@@ -41,6 +41,8 @@ from pacs_core.dataset.layout import (
     shown,
 )
 from pacs_core.dataset.model import PIXEL_DATA_TAGS, SPECIFIC_CHARACTER_SET, PixelDataElement
+from pacs_core.dataset.plain_elements import known_vrs, plain_taker, remember_vr
+from pacs_core.dataset.speedups import PlainElements
 from pacs_core.dataset.transfer_syntax import IMPLICIT_VR_LITTLE_ENDIAN, encoding_of
 from pacs_core.dataset.values import decode_value
 from pacs_core.dataset.vr_resolution import DECISIVE_TAGS, NOTHING_KNOWN, VrContext, resolve_vr
@@ -56,6 +58,10 @@ from pacs_core.dataset.vr_resolution import DECISIVE_TAGS, NOTHING_KNOWN, VrCont
 # where it has to ask at all, so that a header of a hundred elements costs one read. A value that is
 # longer than the limits allow is noted as `BulkData`, and the position jumps behind it: its bytes
 # are never asked for.
+#
+# Most elements are plain (`_take_plain`), and taken in a tight loop: in C where pacs-speedups is
+# installed, which takes sequences as well, if they lie whole in the window. What it cannot take it
+# leaves at its first byte, so that the walk here is the reference for all that is odd.
 #
 # The stack holds what is open, and each of its entries has two ends. `end` is where it ends by its
 # own length, or `_DELIMITED`. `bound` is the nearest end of anything around it. All lengths are
@@ -172,6 +178,7 @@ class ElementReader:
         self._base = 0
         self.end = 0
         self._sequence_end = -1
+        self._obstacle = 0
         self._spent = 0
         self._count = 0
         self._stopped = False
@@ -248,11 +255,43 @@ class ElementReader:
     def _take_plain(self, top: _OpenSet) -> bool:
         """Take elements as long as they are plain; False if not even the next one is.
 
-        Most are: in little endian with their VR, short, wholly in the window, and without meaning
-        for what follows. A generator for each of their steps would take twice as long.
+        Most are: in little endian, short, wholly in the window, and without meaning for what
+        follows. A generator for each of their steps would take twice as long.
         """
-        if not (top.layout.explicit and top.layout.little_endian) or self._with_offsets:
+        if not top.layout.little_endian or self._with_offsets:
             return False
+        if (taker := plain_taker()) is not None:
+            return self._take_in_c(taker, top)
+        return top.layout.explicit and self._take_in_python(top)
+
+    def _take_in_c(self, taker: PlainElements, top: _OpenSet) -> bool:
+        base, limits, begin = self._base, self._limits, self.end
+        known = None if top.layout.explicit else known_vrs
+        end, spent, count, sequence_end, obstacle = taker.take(
+            self._buffer,
+            begin - base,
+            min(top.bound - base, len(self._buffer)),
+            top.elements,
+            top.character_sets,
+            known,
+            (
+                limits.value,
+                limits.bulk,
+                limits.total - self._spent,
+                limits.elements - self._count,
+                2 * limits.depth + 1 - len(self._stack),
+            ),
+            self._sequence_end - base,
+            self._obstacle - base,
+        )
+        self.end = base + end
+        self._spent += spent
+        self._count += count
+        self._sequence_end = base + sequence_end
+        self._obstacle = base + obstacle
+        return self.end > begin
+
+    def _take_in_python(self, top: _OpenSet) -> bool:
         buffer, base, elements = self._buffer, self._base, top.elements
         unpack, plain, limits = top.layout.unpack_narrow, NARROW_CODES.get, self._limits
         begin = position = self.end - base
@@ -322,6 +361,8 @@ class ElementReader:
         tag, sent, start, length = header
         layout = IMPLICIT if sent == "UN" else top.layout
         vr = sent if sent and sent != "UN" else resolve_vr(tag, top.context)
+        if not sent:
+            remember_vr(tag, vr)
         if tag in PIXEL_DATA_TAGS and top is self._root:
             known = None if length == UNDEFINED_LENGTH else length
             self.pixel_data = PixelDataElement(tag, vr, known)

@@ -7,7 +7,7 @@ an entry point in the group `GROUP`; the kernel imports none by name.
 import os
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -15,8 +15,15 @@ from pacs_core.dataset.layout import Buffer
 from pacs_core.dataset.model import MutableAttributes
 from pacs_core.entry_points import EntryPoint, find_entry_points
 
+if TYPE_CHECKING:
+    from pacs_core.dataset.data_elements import DataElement
+
 GROUP: Final = "pacs_core.speedups"
 HEADER_WALK: Final = "header-walk"
+PLAIN_ELEMENTS: Final = "plain-elements"
+_PARTS: Final = {HEADER_WALK: "header scan", PLAIN_ELEMENTS: "reading of elements"}
+"""What people call a part."""
+
 OFF: Final = "PACS_NO_SPEEDUPS"
 """Environment variable: nothing of the group is used if it is set, to anything but 0."""
 
@@ -70,15 +77,69 @@ class HeaderWalk(Protocol):
         ...
 
 
+class PlainElements(Protocol):
+    """The elements that `ElementReader` need not look at one by one.
+
+    It is made by a call with two classes: `DataElement` and `ElementSet`. The reader says what is
+    plain: what is not ends the run before it, and has changed nothing.
+    """
+
+    def take(
+        self,
+        buffer: Buffer,
+        position: int,
+        end: int,
+        elements: "dict[int, DataElement]",
+        character_sets: tuple[str, ...],
+        known: dict[int, str] | None,
+        limits: tuple[int, int, int, int, int],
+        sequence_end: int,
+        obstacle: int,
+        /,
+    ) -> tuple[int, int, int, int, int]:
+        """Take elements from `position` on, as long as they are plain and whole before `end`.
+
+        Parameters
+        ----------
+        buffer : bytes-like
+            In little endian.
+        position, end : int
+        elements : dict
+            Gets the elements.
+        character_sets : tuple of str
+            Those of the items of sequences.
+        known : dict or None
+            VRs by tag, where elements have none; None where they have.
+        limits : tuple of int
+            Bytes of a value, of one of bulk data, of all values; elements; and how many sequences
+            and items may be open at a time.
+        sequence_end : int
+            Where a sequence has ended by its length.
+        obstacle : int
+            Sequences that begin before it are left to the reader.
+
+        Returns
+        -------
+        tuple of int
+            Where to go on, bytes of values that were taken, elements that were passed, and
+            `sequence_end` and `obstacle` as they are now.
+        """
+        ...
+
+
 HeaderWalkMaker = Callable[[dict[int, str], Iterable[int], int], HeaderWalk]
+PlainElementsMaker = Callable[[type, type], PlainElements]
+M = TypeVar("M")
 
 
 @frozen
-class Speedup:
+class Speedup(Generic[M]):
     """A part that may be in C.
 
     Attributes
     ----------
+    name : str
+        Of the entry point.
     maker : callable or None
         What makes it; None if the one in Python is used.
     detail : str
@@ -87,41 +148,59 @@ class Speedup:
         Something is wrong with a distribution that offers it.
     """
 
-    maker: HeaderWalkMaker | None
+    name: str
+    maker: M | None
     detail: str
     fault: bool = False
 
     def __str__(self) -> str:
-        return f"header scan in {'C' if self.maker else 'Python'}: {self.detail}"
+        return f"{_PARTS[self.name]} in {'C' if self.maker else 'Python'}: {self.detail}"
 
 
 @cache
-def header_walk() -> Speedup:
+def header_walk() -> Speedup[HeaderWalkMaker]:
     """Return what is used to walk over headers: the same in all of the life of a process."""
+    return _find(HEADER_WALK, _try_header_walk)
+
+
+@cache
+def plain_elements() -> Speedup[PlainElementsMaker]:
+    """Return what is used to read plain elements: the same in all of the life of a process."""
+    return _find(PLAIN_ELEMENTS, _try_plain_elements)
+
+
+def all_speedups() -> tuple[Speedup[Any], ...]:
+    """Return what is used for each part."""
+    return header_walk(), plain_elements()
+
+
+def _find(name: str, attempt: Callable[[Any], None]) -> Speedup[Any]:
     if os.environ.get(OFF, "0") not in {"", "0"}:
-        return Speedup(None, f"{OFF} is set")
-    return choose(each for each in find_entry_points(GROUP) if each.name == HEADER_WALK)
+        return Speedup(name, None, f"{OFF} is set")
+    points = (each for each in find_entry_points(GROUP) if each.name == name)
+    return choose(name, points, attempt)
 
 
-def choose(points: Iterable[EntryPoint]) -> Speedup:
-    """Return the first of those offered that can be used."""
-    found = Speedup(None, "pacs-speedups is not installed")
+def choose(name: str, points: Iterable[EntryPoint], attempt: Callable[[Any], None]) -> Speedup[Any]:
+    """Return the first of those offered that can be used; an attempt raises if one cannot."""
+    found: Speedup[Any] = Speedup(name, None, "pacs-speedups is not installed")
     for point in points:
-        name = point.distribution
+        distribution = point.distribution
         try:
             maker: Any = point.load()
             # Whatever is wrong with it shows here, and not when the first instance arrives.
-            _try(maker)
+            attempt(maker)
         except ModuleNotFoundError:
-            found = Speedup(None, f"{name} was built without a compiler")
+            found = Speedup(name, None, f"{distribution} was built without a compiler")
         except Exception as error:  # what is foreign may raise anything
-            found = Speedup(None, f"{name} is of no use ({type(error).__name__}: {error})", True)
+            reason = f"{distribution} is of no use ({type(error).__name__}: {error})"
+            found = Speedup(name, None, reason, True)
         else:
-            return Speedup(maker, name)
+            return Speedup(name, maker, distribution)
     return found
 
 
-def _try(maker: HeaderWalkMaker) -> None:
+def _try_header_walk(maker: HeaderWalkMaker) -> None:
     """Walk over one element as a scanner would."""
     values: MutableAttributes = {}
     header = b"\x10\0\x20\0LO\4\0AB  "
@@ -133,3 +212,19 @@ def _try(maker: HeaderWalkMaker) -> None:
 
 def _refuse(tag: int, vr: str, start: int, length: int) -> None:
     raise ValueError(f"it does not read {vr} of {length} bytes")
+
+
+def _try_plain_elements(maker: PlainElementsMaker) -> None:
+    """Take one element in one item as a reader would."""
+    from pacs_core.dataset.data_elements import DataElement, ElementSet
+
+    elements: dict[int, DataElement] = {}
+    item = b"\xfe\xff\0\xe0\x0c\0\0\0\x10\0\x20\0LO\4\0AB  "
+    dataset = b"\x08\0\x40\x11SQ\0\0\x14\0\0\0" + item
+    limits = (64, 64, 64, 64, 64)
+    taker = maker(DataElement, ElementSet)
+    found = taker.take(dataset, 0, 32, elements, ("ISO_IR 100",), None, limits, -1, 0)
+    within = ElementSet({0x0010_0020: DataElement(0x0010_0020, "LO", b"AB  ")}, ("ISO_IR 100",))
+    read = {0x0008_1140: DataElement(0x0008_1140, "SQ", (within,))}
+    if found != (32, 4, 2, 32, 0) or elements != read:
+        raise ValueError("it reads otherwise than this version of pacs-core")

@@ -48,8 +48,9 @@ def test_every_source_file_is_in_its_wheel(wheels):
 
 def test_speedups_are_built_where_a_compiler_is(wheels):
     names = zipfile.ZipFile(wheels["pacs-speedups"]).namelist()
-    found = [name for name in names if name.startswith("pacs_speedups/_header_walk.abi3")]
-    assert len(found) == (shutil.which("cc") is not None)
+    for module in ("_header_walk", "_plain_elements"):
+        found = [name for name in names if name.startswith(f"pacs_speedups/{module}.abi3")]
+        assert len(found) == (shutil.which("cc") is not None)
     assert "pacs_speedups/py.typed" in names
 
 

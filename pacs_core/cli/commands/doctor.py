@@ -8,7 +8,6 @@ from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import ConfigOption, JsonOption, LogLevelOption
 from pacs_core.cli.output import count, dump_json, say
 from pacs_core.config import to_toml
-from pacs_core.dataset.speedups import HEADER_WALK
 
 
 def doctor(
@@ -43,11 +42,8 @@ def _facts(diagnosis: Diagnosis) -> dict[str, object]:
         "problems": [_problem(each) for each in diagnosis.problems],
         "plugins": [_plugin(each) for each in diagnosis.plugins],
         "speedups": [
-            {
-                "part": HEADER_WALK,
-                "in_c": diagnosis.header_walk.maker is not None,
-                "detail": diagnosis.header_walk.detail,
-            }
+            {"part": each.name, "in_c": each.maker is not None, "detail": each.detail}
+            for each in diagnosis.speedups
         ],
         "event_loop": {
             "uvloop": diagnosis.event_loop.uvloop,
@@ -84,7 +80,7 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
     for report in diagnosis.plugins:
         yield from _plugin_lines(report)
         yield ""
-    yield str(diagnosis.header_walk)
+    yield from map(str, diagnosis.speedups)
     yield str(diagnosis.event_loop)
     for problem in diagnosis.problems:
         yield from _problem_lines(problem, "")

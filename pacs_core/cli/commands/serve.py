@@ -35,7 +35,7 @@ from pacs_core.cli.running import run_async
 from pacs_core.concurrency.event_loops import event_loop
 from pacs_core.config import ConfigError, Overrides
 from pacs_core.dataset import load_dictionary
-from pacs_core.dataset.speedups import header_walk
+from pacs_core.dataset.speedups import all_speedups
 from pacs_core.logs.node_log import NodeLog
 from pacs_core.plugins import PluginError
 
@@ -101,7 +101,8 @@ def serve(
     raise_file_limit(assembly)
     load_dictionary()
     logger.info("%s", event_loop())
-    logger.info("%s", header_walk())
+    for speedup in all_speedups():
+        logger.info("%s", speedup)
     # Process 1 of a container inherits orphans, which the supervisor reaps.
     if assembly.config.node.workers > 1 or os.getpid() == 1:
         return _serve_with_workers(assembly, log)

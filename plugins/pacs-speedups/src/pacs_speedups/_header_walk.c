@@ -24,44 +24,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#define UNDEFINED 0xFFFFFFFFu
-#define ITEM_GROUP 0xFFFEu
-#define ITEM 0xE000u
-#define ITEM_DELIMITATION 0xE00Du
-#define SEQUENCE_DELIMITATION 0xE0DDu
+#include "_forms.h"
+
 #define LATE 0x7FE00008u       /* Pixel Data in its three forms, and what follows: never usual */
-#define FIRST_GROUP 3u         /* below are command sets and File Meta Information */
-#define MOST_OPEN 64           /* sequences and items; what nests deeper is left to the general walk */
 #define UNBOUNDED INT64_MAX
 
 enum { EXPLICIT = 1, LITTLE = 2, THOROUGH = 4, DONE = 8 };
-
-/* Value representations: how long the length is (PS3.5 Table 7.1-1), and how a value is read. */
-
-#define CODE(a, b) ((uint16_t)((unsigned)(a) << 8 | (unsigned)(b)))
-
-typedef enum { UNKNOWN, NARROW, WIDE, SEQUENCE } Form;
-
-static Form form_of(uint16_t code)
-{
-    switch (code) {
-    case CODE('A', 'E'): case CODE('A', 'S'): case CODE('A', 'T'): case CODE('C', 'S'):
-    case CODE('D', 'A'): case CODE('D', 'S'): case CODE('D', 'T'): case CODE('F', 'D'):
-    case CODE('F', 'L'): case CODE('I', 'S'): case CODE('L', 'O'): case CODE('L', 'T'):
-    case CODE('P', 'N'): case CODE('S', 'H'): case CODE('S', 'L'): case CODE('S', 'S'):
-    case CODE('S', 'T'): case CODE('T', 'M'): case CODE('U', 'I'): case CODE('U', 'L'):
-    case CODE('U', 'S'):
-        return NARROW;
-    case CODE('O', 'B'): case CODE('O', 'D'): case CODE('O', 'F'): case CODE('O', 'L'):
-    case CODE('O', 'V'): case CODE('O', 'W'): case CODE('S', 'V'): case CODE('U', 'C'):
-    case CODE('U', 'N'): case CODE('U', 'R'): case CODE('U', 'T'): case CODE('U', 'V'):
-        return WIDE;
-    case CODE('S', 'Q'):
-        return SEQUENCE;
-    default:
-        return UNKNOWN;
-    }
-}
 
 /* Sets of tags: open addressing, never more than half full; no tag looked up is ever 0. */
 
