@@ -472,10 +472,11 @@ class NodeArchive(RangeReadingArchive):
         return await self._opener.open(instance)
 
     async def open_and_read(
-        self, instance: StoredInstance, length: int
+        self, instance: StoredInstance, length: int, *, with_file_meta: bool = False
     ) -> tuple[ObjectReader, bytes]:
-        """Open the object of an instance, and read the beginning of its dataset, in one step."""
-        return await self._opener.open_and_read(instance, length)
+        """Open an object, and read the beginning of its dataset, or of the file, in one step."""
+        offset = 0 if with_file_meta else instance.dataset_offset
+        return await self._opener.open_and_read(instance, offset, length)
 
     async def open_ranges(self, instance: StoredInstance) -> ObjectReader:
         """Open an object of which only parts are read; of the checks there is only the size."""

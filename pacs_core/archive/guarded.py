@@ -235,11 +235,11 @@ class GuardedArchive(Archive):
         return await self._archive.open(instance)
 
     async def open_and_read(
-        self, instance: StoredInstance, length: int
+        self, instance: StoredInstance, length: int, *, with_file_meta: bool = False
     ) -> tuple[ObjectReader, bytes]:
         """Open the object of an instance that may be read, and read its beginning."""
         await self._find(instance)
-        return await self._archive.open_and_read(instance, length)
+        return await self._archive.open_and_read(instance, length, with_file_meta=with_file_meta)
 
     async def header(
         self, instance: StoredInstance, limits: ReadLimits | None = None

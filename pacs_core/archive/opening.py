@@ -60,13 +60,12 @@ class InstanceOpener:
         return await self._correct(instance, reader) if instance.corrections else reader
 
     async def open_and_read(
-        self, instance: StoredInstance, length: int
+        self, instance: StoredInstance, offset: int, length: int
     ) -> tuple[ObjectReader, bytes]:
-        """Open an object, and read the beginning of its dataset, in one step."""
+        """Open an object, and read what is at an offset, in one step."""
         with _translated_errors(instance):
-            offset = instance.dataset_offset
             reader, head = await self.store.open_and_read(instance.key, offset, length)
-        reader = await self.checks.check(instance, reader, head)
+        reader = await self.checks.check(instance, reader, offset, head)
         if instance.corrections:
             return await with_beginning(await self._correct(instance, reader), offset, length)
         return reader, head

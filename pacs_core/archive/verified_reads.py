@@ -70,7 +70,7 @@ class ReadChecks:
         return self.policy is VerifyReads.ALWAYS
 
     async def check(
-        self, instance: StoredInstance, reader: ObjectReader, head: bytes = b""
+        self, instance: StoredInstance, reader: ObjectReader, offset: int = 0, head: bytes = b""
     ) -> ObjectReader:
         """Return a reader that hands out nothing but what was stored.
 
@@ -79,8 +79,8 @@ class ReadChecks:
         instance : StoredInstance
         reader : ObjectReader
             Of its object; closed if that is damaged.
-        head : bytes
-            What has been read of the dataset.
+        offset, head : int and bytes
+            What has been read of it, and where that begins.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class ReadChecks:
             The object is not what was stored.
         """
         try:
-            return await self._check(instance, reader, head)
+            return await self._check(instance, reader, offset, head)
         except BaseException:
             with CancelScope(shield=True):
                 await reader.close()
@@ -115,14 +115,14 @@ class ReadChecks:
         await verified.fail(f"it has {reader.size} of {instance.size} bytes")
 
     async def _check(
-        self, instance: StoredInstance, reader: ObjectReader, head: bytes
+        self, instance: StoredInstance, reader: ObjectReader, offset: int, head: bytes
     ) -> ObjectReader:
         verified = VerifyingReader(self.audit, instance, reader)
         if reader.size != instance.size:
             await self._fail_size(instance, reader)
         if not instance.digest or not self.are_due():
             return reader
-        await verified.pass_over(instance.dataset_offset, head)
+        await verified.pass_over(offset, head)
         if instance.size > self.ahead:
             return verified
         await verified.run_to_end()
@@ -182,7 +182,7 @@ class VerifyingReader(ObjectReader):
         # Another read, at the same time, may have found the damage.
         if self._failure is not None:
             raise self._failure
-        if unchecked := data[self._checked - offset :]:
+        if unchecked := memoryview(data)[self._checked - offset :]:
             self._digest.update(unchecked)
             self._checked += len(unchecked)
             if self._checked == self.size and self._digest.digest() != self._instance.digest:

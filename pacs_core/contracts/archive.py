@@ -198,9 +198,17 @@ class Archive(ABC):
         """
 
     async def open_and_read(
-        self, instance: StoredInstance, length: int
+        self, instance: StoredInstance, length: int, *, with_file_meta: bool = False
     ) -> tuple[ObjectReader, bytes]:
         """Open the object of an instance, and read the first `length` bytes of its dataset.
+
+        Parameters
+        ----------
+        instance : StoredInstance
+        length : int
+        with_file_meta : bool
+            Read them of the whole file instead, which begins with its preamble and its File Meta
+            Information (PS3.10 §7.1).
 
         Raises
         ------
@@ -209,7 +217,8 @@ class Archive(ABC):
         DamagedObjectError
             The object is not what was stored.
         """
-        return await with_beginning(await self.open(instance), instance.dataset_offset, length)
+        offset = 0 if with_file_meta else instance.dataset_offset
+        return await with_beginning(await self.open(instance), offset, length)
 
     async def read_dataset(
         self, instance: StoredInstance, *, stop_before_pixels: bool = True, limit: int = 64 << 20

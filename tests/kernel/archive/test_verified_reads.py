@@ -168,10 +168,12 @@ async def test_a_head_that_was_read_is_not_read_again(trail):
 
     dataset = bytes(range(250))
     reader = Once(META + dataset)
-    assert await checks(trail, ahead=1000).check(instance_of(dataset), reader, dataset[:100])
+    assert await checks(trail, ahead=1000).check(
+        instance_of(dataset), reader, len(META), dataset[:100]
+    )
     with pytest.raises(DamagedObjectError):
         await checks(trail, ahead=1000).check(
-            instance_of(dataset), Once(META + dataset), b"!" + dataset[1:100]
+            instance_of(dataset), Once(META + dataset), len(META), b"!" + dataset[1:100]
         )
 
 

@@ -34,7 +34,7 @@ NOT_FOR_THE_WEB: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_E
 
 _HEAD: Final = 64 * 1024
 _WHOLE: Final = 4 * CHUNK_SIZE
-"""Bytes of a dataset that are read before any of it is sent."""
+"""Bytes of a file that are read before any of it is sent."""
 
 
 def accepted_syntaxes(named: Sequence[str], stored: str) -> tuple[str, ...]:
@@ -155,11 +155,10 @@ class Deliveries:
         instance = delivery.instance
         if delivery.is_as_stored:
             # Most objects are read once, to be checked and to be sent.
-            reader, head = await archive.open_and_read(instance, _WHOLE)
+            reader, head = await archive.open_and_read(instance, _WHOLE, with_file_meta=True)
             async with reader:
-                yield await reader.read(0, instance.dataset_offset)
                 yield head
-                async for chunk in reader.chunks(instance.dataset_offset + len(head)):
+                async for chunk in reader.chunks(len(head)):
                     yield chunk
             return
         reader, head = await archive.open_and_read(instance, _HEAD)

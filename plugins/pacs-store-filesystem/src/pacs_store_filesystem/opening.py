@@ -8,6 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
+from pacs_store_filesystem.cached import CachedFiles
 from pacs_store_filesystem.directories import DIRECTORY_MODE, Directories, Directory
 from pacs_store_filesystem.errors import RoomExpected
 from pacs_store_filesystem.staging import (
@@ -25,10 +26,11 @@ _FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 @frozen
 class Opened:
-    """The open root, and how files are begun in it."""
+    """The open root, how files are begun in it, and how those are read that are in memory."""
 
     directories: Directories
     stage: Stage
+    cached: CachedFiles
 
 
 def open_root(root: Path, *, nameless: bool) -> Opened:
@@ -53,6 +55,7 @@ def open_root(root: Path, *, nameless: bool) -> Opened:
 def _open_root(root: Path, *, nameless: bool) -> Opened:
     _make(root)
     directories = Directories(os.open(root, _FLAGS), root)
+    cached = CachedFiles(directories.root)
     incoming = directories.open(INCOMING, create=True)
     if directories.root.identity[0] != incoming.identity[0]:
         raise OSError(
@@ -61,9 +64,9 @@ def _open_root(root: Path, *, nameless: bool) -> Opened:
         )
     remove_leftovers(incoming)
     if nameless and supports_nameless(incoming):
-        return Opened(directories, NamelessFile)
+        return Opened(directories, NamelessFile, cached)
     _check_links(root, incoming)
-    return Opened(directories, lambda _: NamedFile(incoming))
+    return Opened(directories, lambda _: NamedFile(incoming), cached)
 
 
 def _make(root: Path) -> None:

@@ -1,26 +1,18 @@
-"""The reader: positional reads in worker threads."""
+"""The reader: positional reads, of what is in memory at once, and of all else in worker threads."""
 
 import os
 import stat
 from errno import ELOOP, ENXIO
 from typing import Final
 
-from attrs import frozen
+from anyio.lowlevel import checkpoint
 
 from pacs_core.api.threads import Threads
 from pacs_core.contracts import ObjectNotFoundError, ObjectReader
+from pacs_store_filesystem.cached import READ_FLAGS, CachedFiles, OpenFile
 from pacs_store_filesystem.directories import Directories
 
-_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CLOSED: Final = -1
-
-
-@frozen
-class OpenFile:
-    """A file descriptor, and the size of the file."""
-
-    fd: int
-    size: int
 
 
 def open_object(directories: Directories, key: str) -> OpenFile:
@@ -33,7 +25,7 @@ def open_object(directories: Directories, key: str) -> OpenFile:
     """
     parent, _, name = key.rpartition("/")
     try:
-        fd = os.open(name, _FLAGS, dir_fd=directories.open(parent).fd)
+        fd = os.open(name, READ_FLAGS, dir_fd=directories.open(parent).fd)
     except (FileNotFoundError, NotADirectoryError):
         raise ObjectNotFoundError(key) from None
     except OSError as error:
@@ -53,7 +45,7 @@ def read_object(
     """Open a file, and read from it."""
     file = open_object(directories, key)
     try:
-        return file, _pread(file.fd, offset, min(length, file.size - offset))
+        return file, read_at(file.fd, offset, min(length, file.size - offset))
     except BaseException:
         os.close(file.fd)
         raise
@@ -68,10 +60,11 @@ class FilesystemReader(ObjectReader):
         In bytes.
     """
 
-    def __init__(self, file: OpenFile, threads: Threads) -> None:
+    def __init__(self, file: OpenFile, threads: Threads, cached: CachedFiles) -> None:
         self.size = file.size
         self._fd = file.fd
         self._threads = threads
+        self._cached = cached
 
     async def read(self, offset: int, length: int) -> bytes:
         """See base. ValueError if an argument is negative, or the reader closed."""
@@ -80,7 +73,12 @@ class FilesystemReader(ObjectReader):
         if self._fd == _CLOSED:
             raise ValueError("this reader is closed")
         length = min(length, self.size - offset)
-        return await self._threads.run(_pread, self._fd, offset, length) if length > 0 else b""
+        if length <= 0:
+            return b""
+        if (data := self._cached.read(self._fd, offset, length)) is not None:
+            await checkpoint()  # who reads a large file so leaves others their turn
+            return data
+        return await self._threads.run(read_at, self._fd, offset, length)
 
     async def close(self) -> None:
         """See base."""
@@ -90,7 +88,8 @@ class FilesystemReader(ObjectReader):
             os.close(fd)
 
 
-def _pread(fd: int, offset: int, length: int) -> bytes:
+def read_at(fd: int, offset: int, length: int) -> bytes:
+    """Return what a file has at an offset, up to so many bytes."""
     parts = []
     while length > 0 and (part := os.pread(fd, length, offset)):
         parts.append(part)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from anyio import CancelScope
+from anyio.lowlevel import checkpoint
 
 from pacs_core.api.threads import Threads
 from pacs_core.contracts import (
@@ -17,13 +18,14 @@ from pacs_core.contracts import (
     ObjectWriter,
     StoredObject,
 )
+from pacs_store_filesystem.cached import OpenFile
 from pacs_store_filesystem.directories import Directories
 from pacs_store_filesystem.draft import Draft
 from pacs_store_filesystem.flushing import Flush
 from pacs_store_filesystem.layout import DEFAULT_LAYOUT, KeyLayout
 from pacs_store_filesystem.listing import batch, list_variants, walk
 from pacs_store_filesystem.opening import Opened, open_root
-from pacs_store_filesystem.reader import FilesystemReader, OpenFile, open_object, read_object
+from pacs_store_filesystem.reader import FilesystemReader, open_object, read_object
 from pacs_store_filesystem.writer import FilesystemWriter
 
 
@@ -105,17 +107,34 @@ class FilesystemStore(ObjectStore):
 
     async def open(self, key: str) -> ObjectReader:
         """See base."""
+        await checkpoint()
+        if (reader := self._open_at_once(key)) is not None:
+            return reader
         directories = self._directories_for(key)
         action = partial(open_object, directories, key)
-        file: OpenFile = await self._threads.run(directories.with_handles, action)
-        return FilesystemReader(file, self._threads)
+        return self._reader(await self._threads.run(directories.with_handles, action))
 
     async def open_and_read(self, key: str, offset: int, length: int) -> tuple[ObjectReader, bytes]:
-        """See base; a single hop to a thread."""
+        """See base; at most a single hop to a thread."""
+        if (reader := self._open_at_once(key)) is not None:
+            try:
+                return reader, await reader.read(offset, length)
+            except BaseException:
+                await reader.close()
+                raise
         directories = self._directories_for(key)
         action = partial(read_object, directories, key, offset, length)
         file, data = await self._threads.run(directories.with_handles, action)
-        return FilesystemReader(file, self._threads), data
+        return self._reader(file), data
+
+    def _open_at_once(self, key: str) -> FilesystemReader | None:
+        """Open what can be opened without waiting for a disk."""
+        self._directories_for(key)
+        file = self._running().cached.open(key)
+        return None if file is None else self._reader(file)
+
+    def _reader(self, file: OpenFile) -> FilesystemReader:
+        return FilesystemReader(file, self._threads, self._running().cached)
 
     async def delete(self, key: str) -> None:
         """See base; the removal is durable when this returns."""

@@ -24,6 +24,7 @@ __all__ = [
     "stream_body",
 ]
 
+_UNINTERRUPTED: Final = 64 * 1024
 PROBLEM_JSON: Final = "application/problem+json"
 
 
@@ -184,7 +185,7 @@ class StreamResponse(Response):
       with a status of its own. What fails later cuts the response off, so that the client does
       not take it for whole.
     - When the client leaves, or takes nothing for too long, the generator is closed.
-    - Between pieces others have their turn, even if the generator never waits.
+    - After each 64 KiB others have their turn, even if the generator never waits.
 
     Parameters
     ----------
@@ -250,9 +251,13 @@ class StreamResponse(Response):
             )
             if scope["method"] != "HEAD":
                 await send({"type": "http.response.body", "body": first, "more_body": True})
+                without_pause = len(first)
                 async for piece in iterator:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    await anyio.lowlevel.checkpoint()
+                    without_pause += len(piece)
+                    if without_pause > _UNINTERRUPTED:
+                        without_pause = 0
+                        await anyio.lowlevel.checkpoint()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             if isinstance(iterator, AsyncGenerator):

@@ -30,6 +30,8 @@ class OutgoingPart:
     content_id : str
         Content-ID, without brackets, by which another part refers to this one (RFC 2392); empty for
         none.
+    head : bytes
+        The headers, with the empty line that ends them.
     """
 
     content_type: str
@@ -37,9 +39,10 @@ class OutgoingPart:
     location: str = ""
     length: int | None = field(default=None)
     content_id: str = ""
+    head: bytes = field(init=False)
 
-    def head(self) -> bytes:
-        """Return the headers, with the empty line that ends them."""
+    @head.default
+    def _(self) -> bytes:
         length = len(self.content) if isinstance(self.content, bytes) else self.length
         lines = [f"Content-Type: {self.content_type}"]
         if self.location:
@@ -64,7 +67,7 @@ def write_single(part: OutgoingPart, boundary: str) -> bytes:
 
 
 def _first(part: OutgoingPart, boundary: str) -> bytes:
-    return b"".join((f"--{boundary}\r\n".encode(), part.head()))
+    return b"".join((f"--{boundary}\r\n".encode(), part.head))
 
 
 def _last(boundary: str) -> bytes:
