@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .benchmarks import gate
+from .benchmarks import gate, runner
 from .benchmarks.scaling_model import Law, fit
 from .benchmarks.shares import Controller, NoSharesError
+from .benchmarks.start_lines import LINES
 from .benchmarks.targets_table import Cell, Figures, Outcome, page, put_between_marks
-from .benchmarks.tools import TASKS
+from .benchmarks.tools import TASKS, TOOLBOXES
+from .benchmarks.workloads import starts
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,6 +67,17 @@ def test_works_on_files(benchmark):
     figures = benchmark("tools", contestant="ours-tools")
     assert {figure["case"] for figure in figures} == {f"{task}, 10 files" for task in TASKS}
     assert all(value > 0 for figure in figures for value in figure["values"])
+
+
+def test_begins(tmp_path):
+    options, (ours, *_) = runner.Options(()), TOOLBOXES
+    found = {case.name: case for case in starts.cases(options) if case.suits(ours)}
+    assert found.keys() == {f"pacs {name}" for name in LINES}
+    case = found["pacs dump"]
+    with case.session(ours, tmp_path / "case" / "run") as measure:
+        values = measure()
+    assert len(values) == len(case.metrics)
+    assert all(value > 0 for value in values)
 
 
 def test_converts(benchmark):

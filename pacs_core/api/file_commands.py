@@ -11,7 +11,7 @@ type str, Path, int, float, bool, Literal, Enum, a list of such, an option, or a
 from pacs_core.cli.drafts import Draft
 from pacs_core.cli.errors import NOT_LOSSLESS, NOTHING, CommandError, UsageError
 from pacs_core.cli.file_workers import map_files
-from pacs_core.cli.folders import walk
+from pacs_core.cli.folders import has_dicom, walk
 from pacs_core.cli.option import CommandGroup, Option, OptionGroup
 from pacs_core.cli.options import (
     CLIENT,
@@ -44,6 +44,7 @@ __all__ = [
     "dump_json",
     "escape",
     "find_config",
+    "has_dicom",
     "map_files",
     "parse_pairs",
     "print_row",

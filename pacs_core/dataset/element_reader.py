@@ -139,12 +139,12 @@ class ElementReader:
     default_character_set : tuple of str
         Specific Character Set of what names none, or lies; empty for Latin-1.
     with_offsets : bool
-        Note where each element begins.
+        Note where each element, and each item, begins.
 
     Attributes
     ----------
     offsets : dict of ElementPath to int
-        Where the headers of elements begin, if that was asked for.
+        Where the headers of elements, and those of items, begin, if that was asked for.
     pixel_data : PixelDataElement or None
         The header of top-level Pixel Data, Float or Double Float Pixel Data.
     pixel_data_offset : int
@@ -497,6 +497,8 @@ class ElementReader:
         if tag != ITEM:
             raise self._error_at(f"{shown(tag)} where an item was due")
         start = self.end + 8
+        if self._with_offsets:
+            self.offsets[self._path(0)[:-1]] = self.end
         end = _DELIMITED if length == UNDEFINED_LENGTH else start + length
         if end > top.bound:
             if top.end == _DELIMITED:

@@ -132,7 +132,7 @@ def _toolbox(name: str, settings: str, **more: int) -> Toolbox:
     return Toolbox(
         name,
         durable=False,
-        does=frozenset(f"tools {task}" for task in TASKS),
+        does=frozenset([*(f"tools {task}" for task in TASKS), *([] if more else ["starts"])]),
         command=no_server,
         settings=settings,
         missing=needs("dcmdump") if more else lambda: "",

@@ -200,8 +200,8 @@ HOSTILE = {
     "nine components": (set_file(*"ABCDEFGHI"), "which is no File ID"),
     "a link": (set_file("LINK", "SECRET"), "leads out of the file-set"),
     "offset of text": (set_raw(NEXT, "LO", b"ab"), "is no number"),
-    "offset of three bytes": (set_raw(NEXT, "UL", b"abc"), "cannot be read"),
-    "a name of floats": (set_raw("ReferencedFileID", "FD", b"12345678"), "which is no File ID"),
+    "offset of three bytes": (set_raw(NEXT, "UL", b"abc"), "is no number"),
+    "a name of floats": (set_raw("ReferencedFileID", "FD", b"12345678"), "cannot be read"),
     "a name of half a float": (set_raw("ReferencedFileID", "FD", b"abc"), "cannot be read"),
 }
 

@@ -23,6 +23,7 @@ from pacs_core.api.file_commands import (
     UsageError,
     complain,
     find_config,
+    has_dicom,
     progress,
     say,
     walk,
@@ -113,6 +114,8 @@ def deidentify(
         _check_report(report, overwrite)
     if ocr and not _can_read_pixels():
         raise UsageError("--ocr needs pip install 'pacs-deidentify[ocr]', for Python before 3.13")
+    if not has_dicom([source], without=output):
+        return complain_of_nothing()
     from pacs_deidentify.batch import Batch
     from pacs_deidentify.profiles import make_profile
     from pacs_deidentify.vault import Ledger
@@ -295,10 +298,13 @@ def _summarize(outcomes: Counter[str], as_json: bool) -> int:
         say(", ".join(_counts(outcomes)))
     if outcomes["refused"] + outcomes["failed"] + outcomes["leaking"]:
         return 1
-    if not outcomes["de-identified"]:
-        complain("there is nothing to do: no DICOM file was found")
-        return NOTHING
-    return 0
+    return 0 if outcomes["de-identified"] else complain_of_nothing()
+
+
+def complain_of_nothing() -> int:
+    """Say that there is no DICOM file; return the exit code."""
+    complain("there is nothing to do: no DICOM file was found")
+    return NOTHING
 
 
 def _counts(outcomes: Counter[str]) -> Iterator[str]:

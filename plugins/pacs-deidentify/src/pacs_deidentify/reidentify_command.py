@@ -13,11 +13,12 @@ from pacs_core.api.file_commands import (
     Option,
     UsageError,
     complain,
+    has_dicom,
     map_files,
     say,
     walk,
 )
-from pacs_deidentify.command import load_assembly, read_key, settings_of
+from pacs_deidentify.command import complain_of_nothing, load_assembly, read_key, settings_of
 from pacs_deidentify.errors import DeidentificationError
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def reidentify(
         raise UsageError("the input is never changed: name another folder for what is made")
     if not vault.is_file():
         raise UsageError(f"{vault} does not exist")
+    if not has_dicom([source], without=output):
+        return complain_of_nothing()
     from pacs_deidentify.vault import Vault
 
     key = read_key(key_file, settings_of(load_assembly(config)))

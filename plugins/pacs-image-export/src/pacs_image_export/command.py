@@ -4,9 +4,20 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from pacs_core.api.file_commands import CommandError, JobsOption, Option, UsageError, complain
+from pacs_core.api.file_commands import (
+    NOTHING,
+    CommandError,
+    JobsOption,
+    Option,
+    UsageError,
+    complain,
+    has_dicom,
+    say,
+)
+from pacs_core.dataset import MalformedDataset, NotPart10, scan_file, tag_of
 from pacs_image_export.wanted import Format, Wanted
 
+_ROWS = tag_of("Rows")
 _SUFFIXES: dict[str, Format] = {
     ".png": "png",
     ".jpg": "jpeg",
@@ -81,7 +92,8 @@ def extract(
     target = output or Path(f"{file.stem}.{frame}.{kind}")
     if not overwrite:
         refuse_to_replace(target)
-    # It brings NumPy and the codecs, for which a wrong command line need not wait.
+    _check_image(file)
+    # It brings NumPy and the codecs, for which nobody need wait who has no image.
     from pacs_image_export.extraction import extract_frame
 
     content, warnings = extract_frame(file, wanted, config)
@@ -98,9 +110,24 @@ def refuse_to_replace(target: Path) -> None:
         raise CommandError(f"{target} exists; replace it with --overwrite")
 
 
+def _check_image(file: Path) -> None:
+    """Refuse what is no image, as far as its header tells."""
+    try:
+        found = scan_file(file, {_ROWS}).attributes
+    except NotPart10 as error:
+        raise CommandError(f"{file}: not a DICOM file: {error}") from error
+    except MalformedDataset:
+        return  # there may be a frame that can be shown, and else it is said why not
+    if _ROWS not in found:
+        raise CommandError(f"{file}: it has no Pixel Data that can be shown, for it has no Rows")
+
+
 def _extract_folder(
     folder: Path, output: Path, wanted: Wanted, config: Path | None, overwrite: bool, jobs: int
 ) -> int:
+    if not has_dicom([folder], without=output):
+        say("0 files written")
+        return NOTHING
     import anyio
 
     from pacs_image_export.folders import extract_folder

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pacs_tools.api import DicomFile, change_files, exit_code, parse_path, write_whole
 
-from pacs_core.api.file_commands import JobsOption, Option, UsageError, complain, say
+from pacs_core.api.file_commands import (
+    JobsOption,
+    Option,
+    UsageError,
+    complain,
+    has_dicom,
+    say,
+)
 from pacs_core.dataset import UnknownAttribute, tag_of
 from pacs_signatures.profile import PURPOSE_MEANINGS, PURPOSES, Profile, title_of
 
@@ -88,6 +95,9 @@ def sign(
     if purpose is not None and purpose and purpose not in PURPOSE_MEANINGS:
         raise UsageError(f"--purpose {purpose}: it is one of 1 to 18, or 0")
     place = parse_path(item + _SEQUENCE) if item else None
+    if not has_dicom(paths, without=output):
+        # Nobody need give a password for it, nor wait until cryptography is imported.
+        return exit_code(*change_files(paths, output, lambda file, target: False, jobs=jobs))
     timestamping = _timestamping(timestamp_url, timestamp_ca)
     signer = _make_signer(
         private_key, certificate, password_file, mac, profile, purpose, tag, timestamping

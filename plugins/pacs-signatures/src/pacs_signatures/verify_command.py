@@ -16,6 +16,7 @@ from pacs_core.api.file_commands import (
     complain,
     dump_json,
     escape,
+    has_dicom,
     map_files,
     walk,
 )
@@ -75,9 +76,13 @@ def verify(
         Print an object for each signature, in a line of its own.
     """
     problems: list[str] = []
-    policy = None if list_ else _make_policy(ca, any_signer, intermediates, timestamp_ca, crl or [])
-    if require_timestamp and (policy is None or policy.timestamp_authorities is None):
+    if not list_:
+        _check_trust(ca, any_signer, crl or [])
+    if require_timestamp and (list_ or not (timestamp_ca or ca)):
         raise UsageError("--require-timestamp: say with --timestamp-ca whose are taken")
+    # What has no file to verify need not wait until cryptography is imported.
+    needs_policy = not list_ and has_dicom(paths)
+    policy = _make_policy(ca, intermediates, timestamp_ca, crl or []) if needs_policy else None
 
     def verify_found(found: tuple[Path, bool]) -> tuple[int, list[str]]:
         """Return how many signatures a file has, and what is wrong."""
@@ -85,7 +90,7 @@ def verify(
         faults: list[str] = []
         try:
             with open_dicom(path) as file:
-                if policy is None:
+                if list_:
                     described = _list(file)
                 else:
                     verifications = list(_verify(file, policy))
@@ -110,9 +115,15 @@ def verify(
     return 1 if problems else 0 if count else NOTHING
 
 
+def _check_trust(ca: Path | None, any_signer: bool, crl: list[Path]) -> None:
+    if (ca is not None) == any_signer:
+        raise UsageError("say who is trusted: --ca FILE, or --any-signer")
+    if crl and ca is None:
+        raise UsageError("--crl: say with --ca who is trusted, if he is not on the list")
+
+
 def _make_policy(
     ca: Path | None,
-    any_signer: bool,
     intermediates: Path | None,
     timestamp_ca: Path | None,
     crl: list[Path],
@@ -121,10 +132,6 @@ def _make_policy(
     from pacs_signatures.trust import load_certificates, load_store
     from pacs_signatures.verifying import Policy
 
-    if (ca is not None) == any_signer:
-        raise UsageError("say who is trusted: --ca FILE, or --any-signer")
-    if crl and ca is None:
-        raise UsageError("--crl: say with --ca who is trusted, if he is not on the list")
     try:
         trusted = load_store(ca) if ca else None
         authorities = load_store(timestamp_ca) if timestamp_ca else trusted
@@ -135,7 +142,9 @@ def _make_policy(
     return Policy(trusted, authorities, tuple(others), lists)
 
 
-def _verify(file: DicomFile, policy: "Policy") -> "Iterator[Verification]":
+def _verify(file: DicomFile, policy: "Policy | None") -> "Iterator[Verification]":
+    if policy is None:  # none of the files was one when they were looked at
+        raise CommandError("not a DICOM file")
     from pacs_signatures.verifying import verify_file
 
     if file.damage:

@@ -10,16 +10,21 @@ folder of the DICOMDIR is never looked at.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from attrs import field, frozen
 
 from pacs_core.api.file_commands import CommandError
-from pacs_core.dataset import MalformedDataset, NotPart10, scan_file, tag_of, texts
-from pacs_tools.files import open_named
-
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
+from pacs_core.dataset import (
+    ElementSet,
+    MalformedDataset,
+    NotPart10,
+    scan_file,
+    tag_of,
+    texts,
+    vrs_of,
+)
+from pacs_tools.files import DicomFile, open_dicom
 
 DIRECTORY: Final = "1.2.840.10008.1.3.10"
 """Media Storage Directory Storage (PS3.10 §8.6)."""
@@ -43,7 +48,10 @@ KEYS: Final = {
 _MOST_LEVELS: Final = 16
 """Four are the most of PS3.3 Table F.4-1, but private records may be below others."""
 
+RECORDS: Final = tag_of("DirectoryRecordSequence")
 _SOP_INSTANCE: Final = tag_of("SOPInstanceUID")
+_NUMBER: Final = 4
+"""Bytes of an offset."""
 
 
 class MalformedRecordError(ValueError):
@@ -55,28 +63,57 @@ class OtherInstanceError(MalformedRecordError):
 
 
 @frozen
+class DirectoryRecord:
+    """A directory record, as it was read.
+
+    Attributes
+    ----------
+    elements : ElementSet
+    offset : int
+        The byte at which it begins.
+    """
+
+    elements: ElementSet
+    offset: int
+
+    def texts(self, keyword: str) -> tuple[str, ...]:
+        """Return the values of an attribute, none if it is absent.
+
+        Raises
+        ------
+        MalformedRecordError
+            They are no text.
+        """
+        tag = tag_of(keyword)
+        element = self.elements.elements.get(tag)
+        if element is not None and element.vr not in vrs_of(tag):
+            raise MalformedRecordError(f"its {keyword} cannot be read: its VR is {element.vr}")
+        return self.elements.texts(tag)
+
+    def text(self, keyword: str) -> str:
+        """Return the values of an attribute as one text; see `texts`."""
+        return "\\".join(self.texts(keyword))
+
+
+@frozen
 class Directory:
     """A DICOMDIR as it was read.
 
     Attributes
     ----------
-    path : Path
-    dataset : Dataset
-    records : dict of int to Dataset
+    file : DicomFile
+        To be closed by whoever reads it.
+    records : dict of int to DirectoryRecord
         By the byte at which each begins.
-    damage : str
-        What cannot be read, and where; empty if all can.
     shift : int
         Bytes by which all its offsets are too small.
     """
 
-    path: Path
-    dataset: "Dataset"
-    records: "dict[int, Dataset]" = field(repr=False)
-    damage: str = ""
+    file: DicomFile
+    records: dict[int, DirectoryRecord] = field(repr=False)
     shift: int = 0
 
-    def walk(self, problems: list[str]) -> "Iterator[tuple[Dataset, int]]":
+    def walk(self, problems: list[str]) -> Iterator[tuple[DirectoryRecord, int]]:
         """Iterate over records with their levels, each before those below it.
 
         Parameters
@@ -84,24 +121,25 @@ class Directory:
         problems : list of str
             What is wrong with the file and its offsets is added.
         """
-        if self.damage:
-            problems.append(f"{self.path}: damaged: {self.damage}")
-        pending, reached = [(_read_offset(self.dataset, FIRST, problems), 0)], set[int]()
+        path = self.file.path
+        if self.file.damage:
+            problems.append(f"{path}: damaged: {self.file.damage}")
+        pending, reached = [(_read_offset(self.file.elements, FIRST, problems), 0)], set[int]()
         while pending:
             offset, depth = pending.pop()
             if offset == 0:
                 continue
             offset += self.shift
             if problem := self._check_offset(offset, depth, reached):
-                problems.append(f"{self.path}: a record refers to one at byte {offset} {problem}")
+                problems.append(f"{path}: a record refers to one at byte {offset} {problem}")
                 continue
             reached.add(offset)
             record = self.records[offset]
-            pending.append((_read_offset(record, NEXT, problems), depth))
-            pending.append((_read_offset(record, LOWER, problems), depth + 1))
+            pending.append((_read_offset(record.elements, NEXT, problems), depth))
+            pending.append((_read_offset(record.elements, LOWER, problems), depth + 1))
             yield record, depth
         if unreached := len(self.records.keys() - reached):
-            problems.append(f"{self.path}: {unreached} records cannot be reached")
+            problems.append(f"{path}: {unreached} records cannot be reached")
 
     def _check_offset(self, offset: int, depth: int, reached: set[int]) -> str:
         if offset in reached:
@@ -121,37 +159,39 @@ def read_directory(path: Path) -> Directory:
     OSError
         The file cannot be read.
     """
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
     try:
-        dataset = dcmread(path)
-        sop_class = dataset.file_meta.get("MediaStorageSOPClassUID")
-        sequence = dataset.get("DirectoryRecordSequence")
-        records = {record.seq_item_tell: record for record in sequence or ()}
-    except InvalidDicomError as error:
+        file = open_dicom(path, with_offsets=True)
+    except NotPart10 as error:
         raise CommandError(f"{path}: not a DICOM file") from error
-    # The library raises whatever a damaged dataset happens to make it raise.
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno:
-            raise
-        raise CommandError(f"{path}: cannot be read: {error}") from error
-    # It also takes what is truncated without a word.
-    with open_named(path) as file:
-        damage = file.damage
-    if sop_class != DIRECTORY:
-        raise CommandError(f"{path}: is no DICOMDIR")
-    if sequence is None:
-        raise CommandError(f"{path}: it has no Directory Record Sequence, or is truncated")
-    return Directory(path, dataset, records, damage, _find_shift(dataset, records))
+    try:
+        return _find_records(file)
+    except BaseException:
+        file.__exit__()
+        raise
 
 
-def _find_shift(dataset: "Dataset", records: "dict[int, Dataset]") -> int:
+def _find_records(file: DicomFile) -> Directory:
+    if not file.has_meta:
+        raise CommandError(f"{file.path}: not a DICOM file")
+    if file.meta.sop_class_uid != DIRECTORY:
+        raise CommandError(f"{file.path}: is no DICOMDIR")
+    sequence = file.elements.elements.get(RECORDS)
+    if sequence is None or sequence.vr != "SQ":
+        raise CommandError(f"{file.path}: it has no Directory Record Sequence, or is truncated")
+    offsets = (file.offsets[RECORDS, number] for number in range(len(sequence.items)))
+    records = {
+        offset: DirectoryRecord(item, offset)
+        for offset, item in zip(offsets, sequence.items, strict=True)
+    }
+    return Directory(file, records, _find_shift(file.elements, records))
+
+
+def _find_shift(elements: ElementSet, records: dict[int, DirectoryRecord]) -> int:
     """Return by how much all offsets are too small if that, and nothing else, is wrong."""
     ignored: list[str] = []
-    offsets = {_read_offset(dataset, FIRST, ignored)}
+    offsets = {_read_offset(elements, FIRST, ignored)}
     for record in records.values():
-        offsets |= {_read_offset(record, keyword, ignored) for keyword in (NEXT, LOWER)}
+        offsets |= {_read_offset(record.elements, each, ignored) for each in (NEXT, LOWER)}
     offsets -= {0}
     if not offsets or offsets <= records.keys():
         return 0
@@ -160,21 +200,7 @@ def _find_shift(dataset: "Dataset", records: "dict[int, Dataset]") -> int:
     return shift if {offset + shift for offset in offsets} <= records.keys() else 0
 
 
-def read_value(record: "Dataset", keyword: str) -> Any:
-    """Return a value of a record, None if it has none.
-
-    Raises
-    ------
-    MalformedRecordError
-        It cannot be what the element says.
-    """
-    try:
-        return record.get(keyword)
-    except Exception as error:  # as above
-        raise MalformedRecordError(f"its {keyword} cannot be read: {error}") from error
-
-
-def file_of(record: "Dataset", folder: Path) -> Path | None:
+def file_of(record: DirectoryRecord, folder: Path) -> Path | None:
     """Return the file that a record refers to, None if to none.
 
     Raises
@@ -182,24 +208,20 @@ def file_of(record: "Dataset", folder: Path) -> Path | None:
     MalformedRecordError
         It refers to what is no file of the file-set, or to none though it must.
     """
-    from pydicom.multival import MultiValue
-
-    parts = read_value(record, "ReferencedFileID")
-    if not parts:
-        kind = str(read_value(record, "DirectoryRecordType") or "")
-        if kind not in WITHOUT_FILE:
+    names = record.texts("ReferencedFileID")
+    if not names:
+        if record.text("DirectoryRecordType") not in WITHOUT_FILE:
             raise MalformedRecordError("it refers to no file")
         return None
-    names = list(parts) if isinstance(parts, list | MultiValue) else [parts]
     if len(names) > MOST_COMPONENTS or not all(map(_is_name, names)):
-        raise MalformedRecordError(f"it refers to {names!r}, which is no File ID")
+        raise MalformedRecordError(f"it refers to {list(names)!r}, which is no File ID")
     file = folder.joinpath(*names)
     if not file.resolve().is_relative_to(folder.resolve()):
         raise MalformedRecordError(f"it refers to {file}, which a link leads out of the file-set")
     return file
 
 
-def check_instance(record: "Dataset", file: Path) -> None:
+def check_instance(record: DirectoryRecord, file: Path) -> None:
     """Have a file hold the instance that its record says.
 
     Raises
@@ -213,26 +235,21 @@ def check_instance(record: "Dataset", file: Path) -> None:
         found = texts(scan_file(file, {_SOP_INSTANCE}).attributes, _SOP_INSTANCE)
     except (NotPart10, MalformedDataset, OSError) as error:
         raise MalformedRecordError(f"the file cannot be read: {error}") from error
-    expected = str(read_value(record, "ReferencedSOPInstanceUIDInFile") or "")
+    expected = record.text("ReferencedSOPInstanceUIDInFile")
     if found != (expected,):
         held = found[0] if found else "no instance"
         raise OtherInstanceError(f"the file holds {held}, not {expected}")
 
 
-def _read_offset(record: "Dataset", keyword: str, problems: list[str]) -> int:
-    try:
-        value = read_value(record, keyword) or 0
-        if isinstance(value, int):
-            return value
-        problems.append(f"a record has {keyword} that is no number")
-    except MalformedRecordError as error:
-        problems.append(f"a record is not as it should be: {error}")
+def _read_offset(elements: ElementSet, keyword: str, problems: list[str]) -> int:
+    element = elements.elements.get(tag_of(keyword))
+    if element is None or element.value == b"":
+        return 0
+    if element.vr == "UL" and isinstance(element.value, bytes) and len(element.value) == _NUMBER:
+        return int.from_bytes(element.value, "little")
+    problems.append(f"a record has {keyword} that is no number of four bytes")
     return 0
 
 
-def _is_name(name: object) -> bool:
-    return (
-        isinstance(name, str)
-        and name not in {"", ".", ".."}
-        and not any(character in name for character in "/\\\0:")
-    )
+def _is_name(name: str) -> bool:
+    return name not in {"", ".", ".."} and not any(character in name for character in "/\\\0:")

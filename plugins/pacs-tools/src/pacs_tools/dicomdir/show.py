@@ -1,21 +1,19 @@
 """``pacs dicomdir show``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from attrs import frozen
 
 from pacs_core.api.file_commands import JsonOption, complain, dump_json, say, walk
 from pacs_tools.dicomdir.records import (
+    Directory,
+    DirectoryRecord,
     MalformedRecordError,
     check_instance,
     file_of,
     read_directory,
-    read_value,
 )
-
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
 
 _SHOWN: Final = {
     "PATIENT": ("PatientID", "PatientName"),
@@ -38,9 +36,19 @@ def show(path: Path, /, *, json: JsonOption = False) -> int:
         Print one JSON object for each record.
     """
     path = path / "DICOMDIR" if path.is_dir() else path
+    directory = read_directory(path)
+    with directory.file:
+        problems = _show(directory, json)
+    for problem in problems:
+        complain(problem)
+    return 1 if problems else 0
+
+
+def _show(directory: Directory, json: bool) -> list[str]:
+    """Print the records; return what is wrong."""
+    path = directory.file.path
     problems: list[str] = []
     referenced: set[Path] = set()
-    directory = read_directory(path)
     if directory.shift:
         problems.append(
             f"{path}: all its offsets are wrong by {directory.shift} bytes: "
@@ -59,9 +67,7 @@ def show(path: Path, /, *, json: JsonOption = False) -> int:
     for found, _ in walk([path.parent]):
         if found != path and found not in referenced:
             complain(f"{found}: no record refers to it")
-    for problem in problems:
-        complain(problem)
-    return 1 if problems else 0
+    return problems
 
 
 @frozen
@@ -97,12 +103,12 @@ class Record:
         return {"type": self.kind, "depth": self.depth, "file": file, **self.values}
 
 
-def _describe(item: "Dataset", folder: Path, depth: int) -> Record:
+def _describe(item: DirectoryRecord, folder: Path, depth: int) -> Record:
     kind, values, file = "", dict[str, str](), None
     try:
-        kind = str(read_value(item, "DirectoryRecordType") or "")
+        kind = item.text("DirectoryRecordType")
         for keyword in _SHOWN.get(kind, ("ReferencedSOPInstanceUIDInFile", "InstanceNumber")):
-            values[keyword] = str(read_value(item, keyword) or "")
+            values[keyword] = item.text(keyword)
         file = file_of(item, folder)
         if file is not None:
             if not file.is_file():

@@ -7,16 +7,24 @@ is written beside the old one, and takes its name when it is on the disk.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from types import MappingProxyType
+from typing import Annotated, Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from pacs_core.api.file_commands import CommandError, Draft, Option, complain, say, walk
-from pacs_core.dataset import tag_of
+from pacs_core.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    BulkData,
+    DataElement,
+    ElementSet,
+    encode_elements,
+    read_elements,
+    tag_of,
+)
 from pacs_tools.dicomdir.encoding import encode_directory
 from pacs_tools.dicomdir.instances import Instance, read_instances
 from pacs_tools.dicomdir.records import (
@@ -26,22 +34,20 @@ from pacs_tools.dicomdir.records import (
     LOWER,
     MOST_COMPONENTS,
     NEXT,
+    RECORDS,
     Directory,
+    DirectoryRecord,
     MalformedRecordError,
     OtherInstanceError,
     check_instance,
     file_of,
     read_directory,
-    read_value,
 )
 from pacs_tools.dicomdir.tree import Node
+from pacs_tools.files import DicomFile
 
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
-_RECORDS: Final = tag_of("DirectoryRecordSequence")
 _COMPONENT: Final = re.compile("[A-Z0-9_]{1,8}")
-_INACTIVE: Final = 0
+_INACTIVE: Final = "0"
 """Record In-use Flag (0004,1410) of a record that is not to be used."""
 
 Place = tuple[tuple[str, str], ...]
@@ -54,7 +60,7 @@ class Entry:
 
     Attributes
     ----------
-    record : Dataset
+    record : DirectoryRecord
     file : Path or None
         What it refers to, and is to stay.
     lower : list of Entry
@@ -62,16 +68,14 @@ class Entry:
         Whether the file that it refers to is not there any more.
     """
 
-    record: "Dataset"
+    record: DirectoryRecord
     file: Path | None = None
     lower: "list[Entry]" = field(factory=list)
     gone: bool = False
 
     def encode(self, following: int, lower: int) -> bytes:
         """Return its elements; see `Branch`."""
-        setattr(self.record, NEXT, following)
-        setattr(self.record, LOWER, lower)
-        return _encode(self.record)
+        return _encode(_set_numbers(self.record.elements, {NEXT: following, LOWER: lower}))
 
 
 def update(path: Path, /, *, dry_run: Annotated[bool, Option()] = False) -> int:
@@ -88,8 +92,12 @@ def update(path: Path, /, *, dry_run: Annotated[bool, Option()] = False) -> int:
         Write nothing, and print what would be.
     """
     path = path / "DICOMDIR" if path.is_dir() else path
-    directory = read_directory(path)
-    problems: list[str] = []
+    with (directory := read_directory(path)).file:
+        return _update(directory, dry_run)
+
+
+def _update(directory: Directory, dry_run: bool) -> int:
+    path, problems = directory.file.path, list[str]()
     top = _read_tree(directory, problems)
     removed = _prune(top)
     added = _add_new(top, path, problems)
@@ -104,9 +112,9 @@ def update(path: Path, /, *, dry_run: Annotated[bool, Option()] = False) -> int:
     if (added or removed or directory.shift) and not dry_run:
         draft = Draft(path.parent)
         try:
-            for piece in encode_directory(partial(_encode_head, directory.dataset), top):
+            for piece in encode_directory(partial(_encode_head, directory.file), top):
                 draft.write(piece)
-            draft.write(_encode(directory.dataset[_RECORDS + 1 :]))
+            draft.write(_encode_some(directory.file, after=True))
             draft.finish(name=path.name, durable=True)
         finally:
             draft.discard()
@@ -116,19 +124,24 @@ def update(path: Path, /, *, dry_run: Annotated[bool, Option()] = False) -> int:
 
 def _read_tree(directory: Directory, problems: list[str]) -> list[Entry]:
     """Return the records of the root, with all below; raise if one cannot be followed."""
-    path = directory.path
-    syntax = directory.dataset.file_meta.get("TransferSyntaxUID")
-    wrong: list[str] = []
-    if syntax != "1.2.840.10008.1.2.1":
-        wrong.append(f"{path}: it is not in Explicit VR Little Endian, as PS3.10 §8.6 has it")
+    file, wrong = directory.file, list[str]()
+    if file.meta.transfer_syntax_uid != EXPLICIT_VR_LITTLE_ENDIAN:
+        wrong.append(f"{file.path}: it is not in Explicit VR Little Endian, as PS3.10 §8.6 has it")
+    try:
+        for after in (False, True):
+            _load(file, _select(file.elements, after))
+    except MalformedRecordError as error:
+        wrong.append(f"{file.path}: {error}")
     levels: list[list[Entry]] = [[]]
     for record, depth in directory.walk(wrong):
         entry = Entry(record)
         try:
-            _check_file(entry, path.parent, problems)
+            entry.record = evolve(record, elements=_load(file, record.elements))
+            _check_file(entry, file.path.parent, problems)
         except MalformedRecordError as error:
-            kind = record.get("DirectoryRecordType", "")
-            wrong.append(f"{path}: {kind} at byte {record.seq_item_tell}: {error}")
+            elements, kind = record.elements, tag_of("DirectoryRecordType")
+            shown = "".join(elements.texts(kind))
+            wrong.append(f"{file.path}: {shown} at byte {record.offset}: {error}")
         del levels[depth + 1 :]
         levels[depth].append(entry)
         levels.append(entry.lower)
@@ -136,29 +149,51 @@ def _read_tree(directory: Directory, problems: list[str]) -> list[Entry]:
         for problem in wrong:
             complain(problem)
         raise CommandError(
-            f"{path}: it is left as it is; make another file-set by `pacs dicomdir create`"
+            f"{file.path}: it is left as it is; make another file-set by `pacs dicomdir create`"
         )
     return levels[0]
 
 
+def _load(file: DicomFile, elements: ElementSet) -> ElementSet:
+    """Return elements with the pixels of icons, which were left where they are."""
+    loaded = dict[int, DataElement]()
+    for tag, element in elements.elements.items():
+        value = element.value
+        if isinstance(value, BulkData):
+            if value.length is None:
+                raise MalformedRecordError("it holds compressed pixels, which it may not")
+            loaded[tag] = evolve(
+                element, value=b"".join(file.read_bulk(value.offset, value.length))
+            )
+        elif element.items:
+            items = tuple(_load(file, item) for item in element.items)
+            loaded[tag] = evolve(element, value=items)
+    return evolve(elements, elements={**elements.elements, **loaded}) if loaded else elements
+
+
 def _check_file(entry: Entry, folder: Path, problems: list[str]) -> None:
+    record = entry.record
     for keyword in ("DirectoryRecordType", "RecordInUseFlag", *KEYS.values()):
-        read_value(entry.record, keyword)
-    if "MRDRDirectoryRecordOffset" in entry.record:
+        record.texts(keyword)
+    if tag_of("MRDRDirectoryRecordOffset") in record.elements.elements:
         raise MalformedRecordError("it refers to a multi-referenced file record, which is retired")
-    if read_value(entry.record, "RecordInUseFlag") == _INACTIVE:
+    if _is_inactive(record):
         return
-    entry.file = file_of(entry.record, folder)
+    entry.file = file_of(record, folder)
     if entry.file is None:
         return
     entry.gone = not entry.file.is_file()
     if not entry.gone:
         try:
-            check_instance(entry.record, entry.file)
+            check_instance(record, entry.file)
         except OtherInstanceError:
             entry.gone = True
         except MalformedRecordError as error:
             problems.append(f"{entry.file}: {error}; its record stays")
+
+
+def _is_inactive(record: DirectoryRecord) -> bool:
+    return record.text("RecordInUseFlag") == _INACTIVE
 
 
 def _prune(entries: list[Entry]) -> list[Path]:
@@ -169,7 +204,7 @@ def _prune(entries: list[Entry]) -> list[Path]:
         removed += below
         if entry.gone and entry.file is not None:
             removed.append(entry.file)
-        emptied = bool(below) and entry.record.DirectoryRecordType in KEYS
+        emptied = bool(below) and entry.record.text("DirectoryRecordType") in KEYS
         if (entry.gone or emptied) and not entry.lower:
             entries.remove(entry)
     return removed
@@ -178,7 +213,7 @@ def _prune(entries: list[Entry]) -> list[Path]:
 def _add_new(top: list[Entry], path: Path, problems: list[str]) -> list[Path]:
     """Add records of files that no record refers to; return the files."""
     places = dict[Place, Entry]()
-    known = {str(e.record.get("ReferencedSOPInstanceUIDInFile")): e.file for e in _flatten(top)}
+    known = {e.record.text("ReferencedSOPInstanceUIDInFile"): e.file for e in _flatten(top)}
     _find_places(top, (), places)
     referenced = {entry.file for entry in _flatten(top)} | {path}
     files = [found for found, _ in walk([path.parent]) if found not in referenced]
@@ -201,9 +236,9 @@ def _add_new(top: list[Entry], path: Path, problems: list[str]) -> list[Path]:
 
 def _find_places(entries: list[Entry], above: Place, places: dict[Place, Entry]) -> None:
     for entry in entries:
-        kind = entry.record.get("DirectoryRecordType")
-        if kind in KEYS and entry.record.get("RecordInUseFlag") != _INACTIVE:
-            place = (*above, (kind, str(entry.record.get(KEYS[kind]))))
+        kind = entry.record.text("DirectoryRecordType")
+        if kind in KEYS and not _is_inactive(entry.record):
+            place = (*above, (kind, entry.record.text(KEYS[kind])))
             places.setdefault(place, entry)
             _find_places(entry.lower, place, places)
 
@@ -224,33 +259,39 @@ def _insert(
     entries.append(Entry(_decode(Node(own, instance, names=names))))
 
 
-def _decode(node: Node) -> "Dataset":
-    from pydicom.filereader import read_dataset
-
-    return read_dataset(BytesIO(node.encode(0, 0)), is_implicit_VR=False, is_little_endian=True)
+def _decode(node: Node) -> DirectoryRecord:
+    return DirectoryRecord(read_elements(node.encode(0, 0), EXPLICIT_VR_LITTLE_ENDIAN), 0)
 
 
-def _encode_head(dataset: "Dataset", first: int, last: int) -> bytes:
+def _encode_head(file: DicomFile, first: int, last: int) -> bytes:
     """Return all before the records."""
-    from pydicom import dcmwrite
-
-    head = dataset[:_RECORDS]
-    head.preamble, head.file_meta = dataset.preamble, dataset.file_meta
-    setattr(head, FIRST, first)
-    setattr(head, LAST, last)
-    out = BytesIO()
-    dcmwrite(out, head, enforce_file_format=True)
-    return out.getvalue()
+    return file.head + _encode_some(file, numbers={FIRST: first, LAST: last})
 
 
-def _encode(dataset: "Dataset") -> bytes:
-    from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import write_dataset
+def _encode_some(
+    file: DicomFile, *, after: bool = False, numbers: Mapping[str, int] = MappingProxyType({})
+) -> bytes:
+    """Return the elements of a DICOMDIR before its records, or after them."""
+    return _encode(_set_numbers(_load(file, _select(file.elements, after)), numbers))
 
-    out = DicomBytesIO()
-    out.is_little_endian, out.is_implicit_VR = True, False
-    write_dataset(out, dataset)
-    return out.getvalue()
+
+def _select(elements: ElementSet, after: bool) -> ElementSet:
+    """Return what is before the records, or after them."""
+    found = elements.elements.items()
+    some = {tag: each for tag, each in found if tag != RECORDS and (tag > RECORDS) == after}
+    return evolve(elements, elements=some)
+
+
+def _set_numbers(elements: ElementSet, numbers: Mapping[str, int]) -> ElementSet:
+    made = {
+        tag_of(keyword): DataElement(tag_of(keyword), "UL", number.to_bytes(4, "little"))
+        for keyword, number in numbers.items()
+    }
+    return evolve(elements, elements={**elements.elements, **made})
+
+
+def _encode(elements: ElementSet) -> bytes:
+    return b"".join(encode_elements(elements, EXPLICIT_VR_LITTLE_ENDIAN))
 
 
 def _flatten(entries: list[Entry]) -> Iterator[Entry]:

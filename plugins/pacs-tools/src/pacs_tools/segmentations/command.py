@@ -12,6 +12,7 @@ from pacs_core.api.file_commands import (
     UsageError,
     say,
 )
+from pacs_core.dataset import MalformedDataset, NotPart10, scan_file, tag_of, texts
 from pacs_tools.instances import Flag, new_uid
 from pacs_tools.output import check_output, write_file
 from pacs_tools.segmentations.segments import (
@@ -22,7 +23,14 @@ from pacs_tools.segmentations.segments import (
     segment_of,
     undescribed,
 )
-from pacs_tools.segmentations.volumes import place, read_mask, read_series, require, to_nifti
+from pacs_tools.segmentations.volumes import (
+    check_mask,
+    place,
+    read_mask,
+    read_series,
+    require,
+    to_nifti,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +44,10 @@ commands: Final = CommandGroup(
         "from-masks": "pacs_tools.segmentations.command:from_masks",
     },
 )
+
+_SOP_CLASS: Final = tag_of("SOPClassUID")
+_SEGMENTATIONS: Final = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
+"""Segmentation and Label Map Segmentation Storage (PS3.4 B.5)."""
 
 _LABELS: Final = "labels.nii.gz"
 _MOST_LABELS: Final = 65535
@@ -66,6 +78,7 @@ def to_nifti_files(
     overwrite
         Replace files that are there.
     """
+    _check_class(source)
     require()
     segmentation = _read(source)
     try:
@@ -82,6 +95,18 @@ def to_nifti_files(
         write_file(output / name, [to_nifti(volume)])
         say(f"{output / name} written")
     write_file(output / "segments.json", [dump_segments(segments)])
+
+
+def _check_class(source: Path) -> None:
+    """Refuse what is no segmentation, before what reads one is imported."""
+    try:
+        found = texts(scan_file(source, {_SOP_CLASS}).attributes, _SOP_CLASS)
+    except NotPart10 as error:
+        raise CommandError(f"{source}: not a DICOM file") from error
+    except MalformedDataset as error:
+        raise CommandError(f"{source}: it is no segmentation that can be read: {error}") from error
+    if not _SEGMENTATIONS.intersection(found):
+        raise CommandError(f"{source}: it is no segmentation that can be read")
 
 
 def _read(source: Path) -> "Segmentation":
@@ -146,6 +171,8 @@ def from_masks(
         Replace the output if there is one.
     """
     check_output(output, overwrite)
+    for path in masks:
+        check_mask(path)
     require()
     images = read_series(like, jobs)
     volumes = [place(path, read_mask(path), images) for path in masks]

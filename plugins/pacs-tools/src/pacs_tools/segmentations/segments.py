@@ -4,9 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define
-from cattrs import Converter
-from cattrs.errors import BaseValidationError
+from attrs import asdict, define
 
 from pacs_core.api.file_commands import CommandError
 
@@ -75,7 +73,7 @@ def segment_of(described: "SegmentDescription") -> Segment:
 
 def dump_segments(segments: list[Segment]) -> bytes:
     """Return the JSON of segments."""
-    plain = Converter().unstructure(segments)
+    plain = [asdict(each) for each in segments]
     return json.dumps(plain, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
@@ -87,6 +85,9 @@ def load_segments(path: Path) -> list[Segment]:
     CommandError
         It is not as `dump_segments` writes it.
     """
+    from cattrs import Converter
+    from cattrs.errors import BaseValidationError
+
     if path.stat().st_size > _LONGEST:
         raise CommandError(f"{path}: it is larger than 16 MiB")
     try:

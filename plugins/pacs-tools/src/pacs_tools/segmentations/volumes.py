@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _SIGNS: Final = (-1.0, -1.0, 1.0, 1.0)
+_GZIP: Final = b"\x1f\x8b"
+_HEADER_SIZES: Final = frozenset({348, 540})
+"""The number with which NIfTI-1 and NIfTI-2 begin, in either byte order."""
+
 _NEEDED: Final = "for segmentations these are needed: pip install 'pacs-tools[segmentations]'"
 
 
@@ -68,6 +72,21 @@ def to_nifti(volume: "Volume") -> bytes:
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1)
     return gzip.compress(image.to_bytes(), 6, mtime=0)
+
+
+def check_mask(path: Path) -> None:
+    """Refuse what is no NIfTI file by how it begins, before what reads one is imported.
+
+    Raises
+    ------
+    CommandError
+        It is none.
+    """
+    with path.open("rb") as file:
+        begin = file.read(4)
+    sizes = int.from_bytes(begin, "little"), int.from_bytes(begin, "big")
+    if begin[:2] != _GZIP and not _HEADER_SIZES.intersection(sizes):
+        raise CommandError(f"{path}: it is no NIfTI that can be read")
 
 
 def read_mask(path: Path) -> Mask:

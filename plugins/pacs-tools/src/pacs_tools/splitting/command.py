@@ -15,8 +15,10 @@ from pacs_core.api.file_commands import (
     map_files,
     say,
 )
-from pacs_tools.files import open_dicom
+from pacs_core.dataset import ReadLimits, tag_of
+from pacs_tools.files import open_dicom, open_named
 from pacs_tools.instances import new_uid
+from pacs_tools.names import uid_name
 from pacs_tools.splitting.classic import TARGETS, CannotSplitError, make_frame
 from pacs_tools.splitting.frames import Span, read_frames, read_span
 from pacs_tools.validation.command import examine
@@ -25,6 +27,7 @@ from pacs_tools.validation.findings import ERROR
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+_SOP_CLASS: Final = tag_of("SOPClassUID")
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 
 
@@ -69,22 +72,30 @@ def split(
     return 0
 
 
+def _check(path: Path) -> None:
+    """Refuse what has no single-frame form, before what reads it is imported."""
+    with open_named(path, ReadLimits(bulk=0)) as file:
+        (sop_class,) = file.elements.texts(_SOP_CLASS)[:1] or ("",)
+    if sop_class not in TARGETS:
+        raise CannotSplitError(
+            f"there is no single-frame form of {uid_name(sop_class) or sop_class}"
+        )
+
+
 def _split(path: Path, folder: Path, jobs: int) -> int:
+    _check(path)
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
     with path.open("rb") as file:
         try:
             dataset = dcmread(file, stop_before_pixels=True)
-            sop_class = dataset.get("SOPClassUID", "")
             syntax = dataset.file_meta.TransferSyntaxUID
             count = int(dataset.get("NumberOfFrames") or 1)
         except InvalidDicomError as error:
             raise CommandError(f"{path}: not a DICOM file") from error
         except (AttributeError, ValueError, KeyError, EOFError) as error:
             raise CommandError(f"{path}: cannot be read: {error}") from error
-        if sop_class not in TARGETS:
-            raise CannotSplitError(f"there is no single-frame form of {sop_class.name}")
         if syntax == _DEFLATED:
             raise CannotSplitError("its dataset is deflated: convert it first")
         known = _errors(path)
