@@ -557,6 +557,36 @@ def test_a_report_is_read_and_leads_to_its_image(page, plain_site, make_image, p
     assert page.title() != "owned"
 
 
+CDA = """<ClinicalDocument xmlns="urn:hl7-org:v3"><title>Befund</title><component>
+<structuredBody><component><section><title>Thorax</title><text><paragraph>Kein
+<content styleCode="Bold" onclick="document.title='owned'">Infiltrat</content></paragraph>
+<script>document.title='owned'</script></text></section></component></structuredBody></component>
+</ClinicalDocument>"""
+
+
+def test_a_clinical_document_is_shown_as_a_page(page, plain_site, pacs_dataset):
+    """HL7 CDA (PS3.3 A.45.2); nothing in it runs."""
+    study, content = new_uid(), CDA.encode()
+    document = sample(
+        pacs_dataset,
+        "PDF",
+        StudyInstanceUID=study,
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.104.2",
+        MIMETypeOfEncapsulatedDocument="text/XML",
+        EncapsulatedDocument=content + b"\0" * (len(content) % 2),
+    )
+    store(plain_site, document)
+    page.goto(f"{plain_site.url}/ui/viewer/{study}")
+    shown_page = page.frame_locator(".document iframe")
+    shown_page.get_by_role("heading", name="Thorax").wait_for()
+    assert shown_page.locator("strong").text_content() == "Infiltrat"
+    assert shown_page.locator("main").evaluate("(main) => getComputedStyle(main).maxWidth") == (
+        "800px"
+    )
+    assert "owned" not in page.title()
+    page.locator(".set", has_text="CDA").wait_for()
+
+
 def test_a_pdf_is_shown(page, plain_site, pacs_dataset):
     study, document = new_uid(), io.BytesIO()
     Image.new("RGB", (600, 800), (0, 0, 255)).save(document, "PDF")

@@ -15,8 +15,9 @@ from pacs_web_ui.viewer.report import read_report
 from pacs_core.dataset import DataElement, ElementSet, tag_of
 
 FOLDER = Path(pacs_web_ui.__file__).parent
-CT, SR, PDF, VIDEO, PLAN = (
-    f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("2", "88.33", "104.1", "77.1.4.1", "481.5")
+CT, SR, PDF, CDA, VIDEO, PLAN = (
+    f"1.2.840.10008.5.1.4.1.1.{number}"
+    for number in ("2", "88.33", "104.1", "104.2", "77.1.4.1", "481.5")
 )
 
 
@@ -48,6 +49,7 @@ def test_modules_refer_to_modules_that_are_there():
         (CT, 512, "images"),
         (SR, 0, "report"),
         (PDF, 0, "document"),
+        (CDA, 0, "text"),
         (VIDEO, 1080, "video"),
         (PLAN, 0, "other"),
     ],

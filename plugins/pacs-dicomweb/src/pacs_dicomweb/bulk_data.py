@@ -51,7 +51,15 @@ _MIME_TYPE: Final = tag_of("MIMETypeOfEncapsulatedDocument")
 _DOCUMENTS: Final = frozenset({"application/pdf", "model/stl", "model/obj", "model/mtl"})
 """Documents that come as what they are. Those that a browser could run scripts of do not."""
 
+XML: Final = "text/xml"
+XML_POLICY: Final = "default-src 'none'; frame-ancestors 'none'; sandbox"
+"""Content-Security-Policy of XML: a browser runs no script of it, nor a stylesheet it names."""
+
 _ALWAYS: Final = frozenset({_DOCUMENT, _PIXEL_DATA})
+_SOP_CLASS: Final = tag_of("SOPClassUID")
+_CDA: Final = "1.2.840.10008.5.1.4.1.1.104.2"
+_XML_NAMES: Final = frozenset({XML, "application/xml", ""})
+"""How Encapsulated CDA says that it is XML, which it has to be (PS3.3 Table A.45.2-1)."""
 _PDF: Final = "1.2.840.10008.5.1.4.1.1.104.1"
 DOCUMENTS: Final = Representation("application/pdf", is_multipart=True)
 MULTIPART: Final = Representation(OCTETS, is_multipart=True)
@@ -191,6 +199,8 @@ class BulkDataRetrieval:
             return StreamResponse(write_multipart(parts(), boundary), headers=headers)
         headers |= {"ETag": tag} if tag else {}
         headers["Content-Type"] = representation.name
+        if representation.name == XML:
+            headers["Content-Security-Policy"] = XML_POLICY
         return answer_range(
             request, length, headers, lambda wanted: value_of(archive, instance, element, wanted)
         )
@@ -213,8 +223,12 @@ def bulk_elements(
 
 def media_type_of(header: InstanceHeader, path: ElementPath) -> str:
     """Return the media type of a document that an instance encapsulates (PS3.3 C.24.2)."""
+    if path != (_DOCUMENT,):
+        return ""
     named = "".join(header.elements.texts(_MIME_TYPE)[:1]).strip().lower()
-    return named if path == (_DOCUMENT,) and named in _DOCUMENTS else ""
+    if "".join(header.elements.texts(_SOP_CLASS)[:1]).strip("\0 ") == _CDA:
+        return XML if named in _XML_NAMES else ""
+    return named if named in _DOCUMENTS else ""
 
 
 def _number_of_frames(header: InstanceHeader) -> int:

@@ -49,7 +49,9 @@ _KINDS: Final[Mapping[str, _Kind]] = {
         "In parts, and a single frame also without.",
     ),
     "rendered": _Kind(
-        "Retrieve rendered", "PS3.18 §10.4", (*_PICTURES, "application/pdf", *VIDEOS)
+        "Retrieve rendered",
+        "PS3.18 §10.4",
+        (*_PICTURES, "application/pdf", *VIDEOS, "text/html", "text/plain", "text/xml"),
     ),
     "thumbnail": _Kind("Retrieve thumbnail", "PS3.18 §10.4", _PICTURES),
     "wado": _Kind("Retrieve by URI (WADO-URI)", "PS3.18 §9", ("application/dicom", *_PICTURES)),

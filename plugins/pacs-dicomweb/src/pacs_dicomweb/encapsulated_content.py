@@ -1,17 +1,25 @@
 """Documents and videos that instances hold, given out as they are (PS3.18 §8.7.4, §10.4.1.1.3).
 
 A range may be asked for: some browsers play no video without, and none can jump within one.
+
+HL7 CDA is text, of which a rendered form is a page or plain text (§8.7.4): it can be had as these,
+and as the XML that it is.
 """
 
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+import anyio.to_thread
+from pacs_web.api.http import HttpError
+from pacs_web.api.media_types import Representation
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pacs_core.contracts import Archive, InstanceNotFoundError, Outcome
 from pacs_core.dataset import tag_of
-from pacs_dicomweb.bulk_data import length_of, media_type_of, value_of
+from pacs_dicomweb.bulk_data import XML, XML_POLICY, length_of, media_type_of, value_of
+from pacs_dicomweb.cda import POLICY, DocumentError, read_document, write_page, write_text
+from pacs_dicomweb.cda.document import MOST_BYTES
 from pacs_dicomweb.instances import entity_tag, is_unchanged
 from pacs_dicomweb.pixel_media_types import VIDEOS
 from pacs_dicomweb.ranges import ByteRange, answer_range
@@ -24,6 +32,10 @@ Content = Callable[[ByteRange], AsyncIterator[bytes]]
 _DOCUMENT: Final = tag_of("EncapsulatedDocument")
 _LENGTH: Final = tag_of("EncapsulatedDocumentLength")
 _PDF: Final = "application/pdf"
+_HTML: Final = "text/html"
+_PLAIN: Final = "text/plain"
+_CDA: Final = tuple(map(Representation, (_HTML, _PLAIN, XML, "application/xml")))
+"""What a document of HL7 CDA can be had as; of text, a page is the default (Table 8.7.4-1)."""
 
 # Viewers of this site show a PDF in a frame. What else may be encapsulated could bring scripts: it
 # keeps the policy by which nothing runs, and nobody frames it.
@@ -48,6 +60,14 @@ class EncapsulatedContent:
         video = next((name for name, uids in VIDEOS.items() if syntax in uids), "")
         return video or media_type_of(shown.header, (_DOCUMENT,))
 
+    @classmethod
+    def offered(cls, shown: Shown) -> tuple[Representation, ...]:
+        """Return what the video or document of an instance can be had as; none if it has none."""
+        own = cls.media_type_of(shown)
+        if own == XML:
+            return _CDA
+        return (Representation(own),) if own else ()
+
     async def answer(
         self, request: Request, archive: Archive, shown: Shown, media_type: str
     ) -> Response:
@@ -68,15 +88,39 @@ class EncapsulatedContent:
             length, content = video.length, video.read
         else:
             length, content = self._document(archive, shown)
-        studies = (instance.identity.study_instance_uid,)
-        details = {"rendered": True, "instances": 1}
-        await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)
+        if media_type in {_HTML, _PLAIN}:
+            return await self._text(request, length, content, shown, media_type)
+        await self._record(request, shown)
         headers = {"Content-Type": media_type}
         headers |= {"ETag": tag} if tag else {}
         if media_type == _PDF:
             headers["Content-Security-Policy"] = _PDF_POLICY
+        elif media_type.endswith("/xml"):
+            headers["Content-Security-Policy"] = XML_POLICY
         whole = ByteRange(0, length)
         return answer_range(request, length, headers, lambda wanted: content(wanted or whole))
+
+    async def _text(
+        self, request: Request, length: int, content: Content, shown: Shown, media_type: str
+    ) -> Response:
+        """Answer with an HL7 CDA document as a page or as text."""
+        if length > MOST_BYTES:
+            raise HttpError(406, f"a document of {length} bytes is not shown; there is {XML}")
+        read = b"".join([bytes(piece) async for piece in content(ByteRange(0, length))])
+        write = write_page if media_type == _HTML else write_text
+        try:
+            text = await anyio.to_thread.run_sync(lambda: write(read_document(read)))
+        except DocumentError as error:
+            raise HttpError(406, f"{error}; there is {XML}") from error
+        await self._record(request, shown)
+        tag = entity_tag([shown.instance], media_type)
+        headers = {"Content-Security-Policy": POLICY, **({"ETag": tag} if tag else {})}
+        return Response(text, headers=headers, media_type=media_type)
+
+    async def _record(self, request: Request, shown: Shown) -> None:
+        studies = (shown.instance.identity.study_instance_uid,)
+        details = {"rendered": True, "instances": 1}
+        await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)
 
     @staticmethod
     def _document(archive: Archive, shown: Shown) -> tuple[int, Content]:

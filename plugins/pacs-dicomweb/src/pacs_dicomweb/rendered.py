@@ -108,9 +108,9 @@ class Rendering:
             found = await find_frames(archive, instance, numbers)
             offered = (JPEG, PNG, GIF) if len(numbers) == 1 else (GIF, *_SEVERAL)
             return await self._pictures(request, archive, shown, found, offered)
-        if own := EncapsulatedContent.media_type_of(shown):
-            accept(request, parameters_of(request), (Representation(own),))
-            return await self.encapsulated.answer(request, archive, shown, own)
+        if offered := EncapsulatedContent.offered(shown):
+            chosen = accept(request, parameters_of(request), offered)[0].representation
+            return await self.encapsulated.answer(request, archive, shown, chosen.name)
         found = await find_all_frames(archive, instance, shown.frames)
         return await self._pictures(request, archive, shown, found, _offer(found.numbers))
 

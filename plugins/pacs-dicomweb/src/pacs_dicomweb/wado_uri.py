@@ -70,13 +70,13 @@ class UriService:
         header = ", ".join(request.headers.getlist("accept"))
         is_image = bool(shown.pixels) and shown.header.pixel_data is not None
         offered: tuple[Representation, ...] = (*_PICTURES, FILE) if is_image else (FILE,)
-        own = self._pictures.encapsulated.media_type_of(shown)
+        own = self._pictures.encapsulated.offered(shown)
         is_anonymous = named.get("anonymize", "").strip().lower() == "yes"
         if is_anonymous:
             # Only of DICOM objects can be told what they show (§9.4.1.2).
             offered = (FILE,)
         elif own:
-            offered = (FILE, Representation(own))
+            offered = (FILE, *own)
         elif shown.frames > 1 and not named.get("framenumber"):
             offered = (FILE, *_PICTURES)
         choices = choose(accepted_types(header, content_types), offered)
@@ -90,8 +90,9 @@ class UriService:
             if is_anonymous:
                 return await self._whole.anonymous_file(request, archive, instance, syntax)
             return await self._whole.single_file(request, archive, instance, syntax)
-        if representation.name == own:
-            return await self._pictures.encapsulated.answer(request, archive, shown, own)
+        if representation in own:
+            name = representation.name
+            return await self._pictures.encapsulated.answer(request, archive, shown, name)
         if presentation := named.get("presentationuid", "").strip():
             shown = await _presented(archive, shown, presentation)
         try:

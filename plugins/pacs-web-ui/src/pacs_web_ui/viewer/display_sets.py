@@ -13,6 +13,7 @@ from pacs_web_ui.studies import TAGS, Instance, Series, Study, model_of
 _SR: Final = "1.2.840.10008.5.1.4.1.1.88."
 """Root of the SR documents (PS3.3 A.35), Key Object Selection among them."""
 _PDF: Final = "1.2.840.10008.5.1.4.1.1.104.1"
+_CDA: Final = "1.2.840.10008.5.1.4.1.1.104.2"
 _VIDEOS: Final = frozenset(f"1.2.840.10008.5.1.4.1.1.77.1.{n}.1" for n in (1, 2, 4))
 _SERIES_UID: Final = tag_of("SeriesInstanceUID")
 
@@ -24,7 +25,8 @@ class DisplaySet:
     Attributes
     ----------
     kind : str
-        ``"images"``, ``"report"``, ``"document"``, ``"video"``, or ``"other"``: no picture.
+        ``"images"``, ``"report"``, ``"document"``, ``"text"``, which DICOMweb renders as a page,
+        ``"video"``, or ``"other"``: no picture.
     series : Series
     instance : str
         SOP Instance UID; empty for the images of a series, of one frame each.
@@ -50,6 +52,8 @@ def kind_of(instance: Instance) -> str:
         return "report"
     if instance.sop_class_uid == _PDF:
         return "document"
+    if instance.sop_class_uid == _CDA:
+        return "text"
     if instance.sop_class_uid in _VIDEOS:
         return "video"
     return "images" if instance.rows and instance.columns else "other"

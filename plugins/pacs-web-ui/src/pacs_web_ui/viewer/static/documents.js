@@ -29,6 +29,8 @@ const KINDS = {
     const frame = frameOf(t("Document"), address);
     return [frame];
   },
+  // A page without scripts, that the server makes of HL7 CDA.
+  text: async (set, url) => [frameOf(t("Document"), `${url}/rendered?accept=text/html`)],
   video: async (set, url) => {
     const made = document.createElement("video");
     made.controls = made.loop = true;
