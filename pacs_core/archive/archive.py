@@ -40,6 +40,7 @@ from pacs_core.archive.range_reading import RangeReadingArchive
 from pacs_core.archive.recall import (
     is_online,
     least_available,
+    least_available_each,
     recall_all,
     recalling,
 )
@@ -442,6 +443,12 @@ class NodeArchive(RangeReadingArchive):
     async def availability(self, query: Query) -> Availability:
         """Return how soon what matches can be read, see :meth:`Archive.availability`."""
         return await least_available(self._store, self._index, query)
+
+    async def availabilities(
+        self, query: Query, entities: Sequence[tuple[str, ...]]
+    ) -> Sequence[Availability]:
+        """Return how soon each entity can be read, see :meth:`Archive.availabilities`."""
+        return await least_available_each(self._store, self._index, query, entities)
 
     async def recall(self, query: Query, report: RecallReport | None = None) -> RecallProgress:
         """Bring the instances that match online, see :meth:`Archive.recall`."""

@@ -203,6 +203,13 @@ class GuardedArchive(Archive):
         restricted = await self._restrict(query, AccessAction.QUERY)
         return await self._archive.availability(restricted)
 
+    async def availabilities(
+        self, query: Query, entities: Sequence[tuple[str, ...]]
+    ) -> Sequence[Availability]:
+        """Return how soon all instances of each entity that may be seen can be read."""
+        restricted = await self._restrict(query, AccessAction.QUERY)
+        return await self._archive.availabilities(restricted, entities)
+
     async def recall(self, query: Query, report: RecallReport | None = None) -> RecallProgress:
         """Bring the instances that match, and may be read, online."""
         restricted = await self._restrict(query, self._reading)

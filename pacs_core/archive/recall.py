@@ -28,6 +28,7 @@ from pacs_core.contracts import (
     Query,
     RecallProgress,
     RecallReport,
+    StoredInstance,
     WrappingStore,
 )
 
@@ -191,14 +192,42 @@ async def least_available(store: ObjectStore, index: Index, query: Query) -> Ava
     if store.always_online:
         return Availability.ONLINE
     least: Availability | None = None
-    async with aclosing(_some_keys(index, query)) as batches:
-        async for keys in batches:
+    async with aclosing(_some_instances(index, query)) as batches:
+        async for instances in batches:
             # Some at a time: a query may match a million instances.
-            found = set(await store.availability(keys)) | ({least} if least else set())
-            least = max(found, key=lambda availability: availability.rank)
+            found = set(await store.availability([each.key for each in instances]))
+            least = max(found | ({least} if least else set()), key=_rank)
             if least is Availability.UNAVAILABLE:
                 break
     return least or Availability.UNAVAILABLE
+
+
+async def least_available_each(
+    store: ObjectStore, index: Index, query: Query, entities: Sequence[tuple[str, ...]]
+) -> Sequence[Availability]:
+    """Return the same of each of several entities, see :meth:`Archive.availabilities`."""
+    if store.always_online:
+        return [Availability.ONLINE] * len(entities)
+    wanted = set(entities)
+    length = max(map(len, wanted), default=0)
+    least: dict[tuple[str, ...], Availability] = {}
+    async with aclosing(_some_instances(index, query)) as batches:
+        async for instances in batches:
+            found = await store.availability([each.key for each in instances])
+            for instance, availability in zip(instances, found, strict=True):
+                identity = instance.identity
+                entity = (
+                    identity.study_instance_uid,
+                    identity.series_instance_uid,
+                    identity.sop_instance_uid,
+                )[:length]
+                if entity in wanted:
+                    least[entity] = max(least.get(entity, availability), availability, key=_rank)
+    return [least.get(each, Availability.UNAVAILABLE) for each in entities]
+
+
+def _rank(availability: Availability) -> int:
+    return availability.rank
 
 
 async def recall_all(
@@ -208,8 +237,9 @@ async def recall_all(
     progress = RecallProgress()
     if not isinstance(store, RecallingStore):
         return progress
-    async with aclosing(_some_keys(index, query)) as batches:
-        async for keys in batches:
+    async with aclosing(_some_instances(index, query)) as batches:
+        async for instances in batches:
+            keys = [each.key for each in instances]
             found = zip(keys, await store.availability(keys), strict=True)
             away = [key for key, where in found if where is Availability.NEARLINE]
             if away:
@@ -217,14 +247,14 @@ async def recall_all(
     return progress
 
 
-async def _some_keys(index: Index, query: Query) -> AsyncGenerator[list[str], None]:
-    """Iterate over the keys of the instances that match, many at a time."""
-    keys: list[str] = []
+async def _some_instances(index: Index, query: Query) -> AsyncGenerator[list[StoredInstance], None]:
+    """Iterate over the instances that match, many at a time."""
+    some: list[StoredInstance] = []
     async with closing(index.instances(query)) as instances:
         async for instance in instances:
-            keys.append(instance.key)
-            if len(keys) == _AT_ONCE:
-                yield keys
-                keys = []
-    if keys:
-        yield keys
+            some.append(instance)
+            if len(some) == _AT_ONCE:
+                yield some
+                some = []
+    if some:
+        yield some

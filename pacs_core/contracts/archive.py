@@ -156,6 +156,19 @@ class Archive(ABC):
         """
         return Availability.ONLINE
 
+    async def availabilities(
+        self, query: Query, entities: Sequence[tuple[str, ...]]
+    ) -> Sequence[Availability]:
+        """Return :meth:`availability` of each of several entities, of which one query finds all.
+
+        Parameters
+        ----------
+        query : Query
+        entities : sequence of tuple of str
+            UIDs of each, of its study first, down to the level of the query.
+        """
+        return [Availability.ONLINE] * len(entities)
+
     async def recall(self, query: Query, report: RecallReport | None = None) -> RecallProgress:
         """Bring the instances at or below what matches online, before many of them are opened.
 

@@ -14,6 +14,7 @@ from pacs_core.contracts import (
     NotOnlineError,
     Query,
     SingleValue,
+    UidList,
     dimse_error_of,
     http_status_of,
 )
@@ -163,6 +164,32 @@ async def test_the_least_available_speaks_for_all(bench):
     bench.store.away.clear()
     assert await archive.availability(study()) is Availability.ONLINE
     assert await archive.availability(study("9.9")) is Availability.UNAVAILABLE
+
+
+async def test_each_has_its_own_in_one_question(bench, dataset):
+    archive, stored = bench.archive(), await instances(bench)
+    for each in stored:
+        assert each.identity.study_instance_uid == stored[0].identity.study_instance_uid
+    bench.store.away.clear()
+    bench.store.send_away([stored[0].key], Availability.OFFLINE)
+    bench.store.send_away([stored[1].key])
+    bench.store.asked = 0
+    paths = [
+        (each.identity.study_instance_uid, each.identity.series_instance_uid, uid)
+        for each in stored
+        for uid in [each.identity.sop_instance_uid]
+    ]
+    asked = [*paths[::-1], (*paths[0][:2], "9.9"), ("9.8", *paths[0][1:])]
+    query = Query(Level.IMAGE, (UidList(tag_of("SOPInstanceUID"), tuple(p[-1] for p in asked)),))
+    online = [Availability.ONLINE] * (COUNT - 2)
+    expected = [*online, Availability.NEARLINE, Availability.OFFLINE]
+    expected += [Availability.UNAVAILABLE] * 2
+    assert list(await archive.availabilities(query, asked)) == expected
+    assert bench.store.asked == 1
+    studies = [paths[0][:1], ("9.9",)]
+    query = Query(Level.STUDY, (UidList(STUDY, tuple(uid for (uid,) in studies)),))
+    found = await archive.availabilities(query, studies)
+    assert list(found) == [Availability.OFFLINE, Availability.UNAVAILABLE]
 
 
 async def test_a_store_that_has_all_online_is_not_asked(make_bench, dataset):

@@ -1,9 +1,9 @@
 """Results of searches, completed with what the index does not have (PS3.18 §10.6.3)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from pacs_core.contracts import Archive, Availability, Level, Query, SingleValue
+from pacs_core.contracts import Archive, Availability, Level, Query, UidList
 from pacs_core.dataset import (
     Attributes,
     MutableAttributes,
@@ -55,11 +55,17 @@ def complete_result(
     return found
 
 
-async def find_availability(
-    archive: Archive, match: Attributes, level: Level
-) -> Availability | None:
-    """Return how soon all instances of a result can be retrieved; None if it is not answered."""
-    if level not in _AVAILABLE:
-        return None
-    uids = [(tag, uid) for tag in UIDS.values() for uid in texts(match, tag)[:1]]
-    return await archive.availability(Query(level, tuple(SingleValue(*each) for each in uids)))
+async def find_availabilities(
+    archive: Archive, matches: Sequence[Attributes], level: Level
+) -> Sequence[Availability | None]:
+    """Return how soon all instances of each result can be retrieved; None if it is not answered.
+
+    It is one question for all of them.
+    """
+    if level not in _AVAILABLE or not matches:
+        return [None] * len(matches)
+    entities = [
+        tuple(uid for tag in UIDS.values() for uid in texts(match, tag)[:1]) for match in matches
+    ]
+    query = Query(level, (UidList(UIDS[level], tuple(each[-1] for each in entities)),))
+    return await archive.availabilities(query, entities)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from pacs_core.api.streams import closing
 from pacs_core.contracts import Archive, InstancePath, Level, Outcome
 from pacs_core.dataset import Attributes, MutableAttributes, keyword_of, texts
-from pacs_dicomweb.results import complete_result, find_availability
+from pacs_dicomweb.results import complete_result, find_availabilities
 from pacs_dicomweb.search import (
     TRANSFER_SYNTAXES,
     UIDS,
@@ -65,11 +65,10 @@ def search_handler(service: DicomWeb, level: Level) -> Handler:
         details = {"level": level.value, "keys": keys, "matches": len(found)}
         await service.record(request, SEARCHED, Outcome.SUCCESS, details)
         headers = {TOTAL: str(total), **warning_header(url, warnings)}
+        available = await find_availabilities(archive, found, level)
         results = [
-            complete_result(
-                match, planned.empty, url, await find_availability(archive, match, level)
-            )
-            for match in found
+            complete_result(match, planned.empty, url, availability)
+            for match, availability in zip(found, available, strict=True)
         ]
         if level is Level.IMAGE and TRANSFER_SYNTAXES in wanted.included:
             await _add_transfer_syntaxes(archive, results)
