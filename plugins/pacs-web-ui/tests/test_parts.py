@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pacs_web.api.http import HttpError
 from pacs_web_ui.charts import make_charts, round_up, show_number
-from pacs_web_ui.history import EVENTS
+from pacs_web_ui.history_words import DETAILS, EVENTS
 from pacs_web_ui.load import LoadSample
-from pacs_web_ui.node_page import ORIGINS, QUEUES, STATES
+from pacs_web_ui.node_page import ORIGINS, QUEUES, SECTIONS, STATES
 from pacs_web_ui.openapi import describe_api
 from pacs_web_ui.rendering import show_bound, show_date, show_name, show_size
 from pacs_web_ui.studies import FILTERS, read_search
@@ -27,7 +27,8 @@ TEXTS = {
     for path in (FOLDER / "templates").glob("*.html")
     for text in re.findall(r"""\bt\("([^"]+)"\)""", path.read_text(encoding="utf-8"))
 } | set(re.findall(r'head\("\w+", "([^"]+)"\)', (FOLDER / "templates/_results.html").read_text()))
-TEXTS |= {text for table in (EVENTS, ORIGINS, QUEUES, STATES) for text in table.values()}
+TEXTS |= {text for table in (EVENTS, DETAILS, ORIGINS, QUEUES, STATES) for text in table.values()}
+TEXTS |= {*SECTIONS, "yes", "no"}
 TEXTS |= {chart.title for chart in make_charts(())} | {"received", "sent"}
 
 

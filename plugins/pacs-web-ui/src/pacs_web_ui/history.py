@@ -1,6 +1,6 @@
 """History of a study: what the audit trail says of it, alike events in one row."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
@@ -8,7 +8,8 @@ import anyio
 from attrs import evolve, frozen
 
 from pacs_core.api.streams import closing
-from pacs_core.contracts import AuditEvent, AuditReader, AuditSearch
+from pacs_core.contracts import AuditEvent, AuditReader, AuditSearch, AuditValue
+from pacs_web_ui.history_words import DETAILS, EVENTS
 
 MOST: Final = 20_000
 """Events that are looked at."""
@@ -16,37 +17,30 @@ ROWS: Final = 500
 PATIENCE: Final = 5.0
 """Seconds to look for events; the older ones are left out then."""
 
-EVENTS: Final[Mapping[str, str]] = {
-    "c-store": "Stored",
-    "c-find": "Searched for",
-    "c-move": "Retrieved by C-MOVE",
-    "c-get": "Retrieved by C-GET",
-    "import": "Imported",
-    "delete": "Deleted",
-    "update": "Corrected",
-    "duplicate": "Duplicate",
-    "conflict": "Conflict",
-    "instances-sent": "Sent to a peer",
-    "instance-lost": "Lost",
-    "instance-damaged": "Damaged",
-    "instance-healed": "Healed",
-    "ingest-filtered": "Changed on arrival",
-    "compression-rejected": "Compression rejected",
-    "access-denied": "Access denied",
-    "dicomweb.stored": "Stored over the web",
-    "dicomweb.retrieved": "Retrieved over the web",
-    "dicomweb.searched": "Searched for over the web",
-    "web-ui.uploaded": "Uploaded",
-    "web-ui.viewed": "Looked at",
-    "web-ui.history-viewed": "History looked at",
-    "web-ui.sent": "Sending begun",
-    "web-ui.retrieved": "Retrieval from a peer begun",
-}
-"""What kinds of events are called, in English; others are shown by their name."""
-
 _HIDDEN: Final = frozenset({"study_instance_uid"})
 _DETAILS: Final = 6
 _LONGEST: Final = 100
+
+
+@frozen
+class Detail:
+    """A detail of an event.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in English; or its name, if nobody has said that.
+    value : str
+    is_known : bool
+        Whether the name can be translated.
+    truth : bool or None
+        The value, if it is yes or no.
+    """
+
+    name: str
+    value: str = ""
+    is_known: bool = True
+    truth: bool | None = None
 
 
 @frozen
@@ -61,7 +55,7 @@ class HistoryRow:
     count : int
     outcome : str
     user, ae_title, host, interface : str
-    details : str
+    details : tuple of Detail
         Of the only event.
     """
 
@@ -74,7 +68,7 @@ class HistoryRow:
     ae_title: str
     host: str
     interface: str
-    details: str = ""
+    details: tuple[Detail, ...] = ()
 
     @property
     def title(self) -> str:
@@ -115,7 +109,7 @@ async def read_history(reader: AuditReader, study: str) -> History:
                 row = _row(event)
                 if rows and rows[-1].continues(row):
                     last = rows[-1]
-                    rows[-1] = evolve(last, first=row.first, count=last.count + 1, details="")
+                    rows[-1] = evolve(last, first=row.first, count=last.count + 1, details=())
                 elif len(rows) == ROWS:
                     return History(tuple(rows), complete=False)
                 else:
@@ -135,15 +129,20 @@ def _row(event: AuditEvent) -> HistoryRow:
         origin.calling_ae_title,
         origin.host,
         origin.interface,
-        _details(event),
+        tuple(_details(event)),
     )
 
 
-def _details(event: AuditEvent) -> str:
-    shown: list[str] = []
+def _details(event: AuditEvent) -> Iterator[Detail]:
+    shown = 0
     for name, value in event.details.items():
-        if name in _HIDDEN or value in (None, "") or len(shown) == _DETAILS:
+        if name in _HIDDEN or value in (None, "") or shown == _DETAILS:
             continue
-        text = ", ".join(value) if isinstance(value, tuple | list) else str(value)
-        shown.append(f"{name.replace('_', ' ')}: {text[:_LONGEST]}")
-    return "; ".join(shown)
+        shown += 1
+        called, is_known = DETAILS.get(name, name.replace("_", " ")), name in DETAILS
+        truth = value if isinstance(value, bool) else None
+        yield Detail(called, _show(value)[:_LONGEST], is_known, truth)
+
+
+def _show(value: AuditValue) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

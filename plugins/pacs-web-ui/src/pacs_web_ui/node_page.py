@@ -41,6 +41,25 @@ STATES: Final[Mapping[str, str]] = {
 """What states of plugins are called, in English."""
 
 
+SECTIONS: Final = (
+    "Account",
+    "Administration",
+    "AI",
+    "Emergency access",
+    "Files",
+    "Health",
+    "Jobs",
+    "Lifecycle",
+    "Metrics",
+    "Pages",
+    "Routes",
+    "Site",
+    "Start page",
+    "Worklist",
+)
+"""What sections of the site are called, by plugins that have no translations of their own."""
+
+
 def node_routes(ui: WebUi, renderer: TemplateRenderer) -> list[Route]:
     """Return the routes of these pages."""
     pages = NodePages(ui, renderer)
