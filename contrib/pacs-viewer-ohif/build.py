@@ -8,6 +8,9 @@ builds the wheel afterwards, with uv.
   maps: 49 MB remain of 204.
 - OHIF is compiled for the root of a site. Each bundle says ``__webpack_require__.p = "/"``; here it
   asks the page, and a worker asks where it was loaded from. So one wheel serves under any path.
+- One fault is mended: it stays black with native YBR_FULL_422, two bytes a pixel (PS3.3
+  C.7.6.3.1.2). Whether its colours are to be converted it tells by the length of a frame, and
+  counts that of 4:2:0 (cornerstone3D, `isColorConversionRequired`).
 """
 
 import argparse
@@ -30,6 +33,10 @@ NOT_SERVED = (".map", "_headers", "_redirects")
 APP = Path(__file__).parent / "src" / "pacs_viewer_ohif" / "app"
 
 COMPILED_FOR = b'__webpack_require__.p = "/"'
+COUNTED_AS_420 = b"""(3 * Math.ceil(columns / 2) + Math.floor(columns / 2)) *
+                Math.ceil(rows / 2) +
+                Math.floor(rows / 2) * columns);"""
+COUNTED_AS_422 = b"2 * rows * columns);"
 ASKED = b'__webpack_require__.p = self.PUBLIC_URL || new URL("./", self.location.href).pathname'
 
 
@@ -82,6 +89,7 @@ def relocate(name: str, data: bytes) -> bytes:
 def build(app: Path = APP) -> int:
     """Make the app anew; return how many of its files were made for the root of a site."""
     relocated: list[str] = []
+    mended = 0
     with tempfile.TemporaryDirectory() as folder:
         unfinished = Path(folder) / "app"
         with tarfile.open(fetch(Path(folder))) as archive:
@@ -92,6 +100,8 @@ def build(app: Path = APP) -> int:
                 read = content.read()
                 data = relocate(path.name, read)
                 relocated += [path.name] if data != read else []
+                mended += COUNTED_AS_420 in data
+                data = data.replace(COUNTED_AS_420, COUNTED_AS_422)
                 target = unfinished / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
@@ -104,6 +114,8 @@ def build(app: Path = APP) -> int:
         (unfinished / "WORKERS").write_text("\n".join(workers))
         if not relocated:
             raise BuildError("no file says where it is served from; OHIF is compiled otherwise")
+        if not mended:
+            raise BuildError("no file counts YBR_FULL_422; look whether that is mended in OHIF")
         shutil.rmtree(app, ignore_errors=True)
         shutil.copytree(unfinished, app)
     return len(relocated)

@@ -139,6 +139,38 @@ def test_a_colour_image_of_several_frames(page, site, make_image):
     assert pixels[:, 1].max() < 120  # red, without green
 
 
+def test_native_pixels_with_half_the_chroma(page, site, make_image):
+    """YBR_FULL_422 is Y1, Y2, Cb, Cr for two pixels (PS3.3 C.7.6.3.1.2); it stayed black."""
+    study = new_uid()
+    frame = np.zeros((128, 64, 4), np.uint8)
+    frame[:, :, :2] = np.linspace(0, 255, 128).astype(np.uint8).reshape(64, 2)
+    frame[:, :, 2:] = 90, 200
+    image = make_image(
+        UltrasoundMultiFrameImageStorage,
+        "US",
+        study=study,
+        series=new_uid(),
+        SamplesPerPixel=3,
+        PhotometricInterpretation="YBR_FULL_422",
+        PlanarConfiguration=0,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        NumberOfFrames=1,
+    )
+    del image.WindowCenter, image.WindowWidth
+    image.add_new("PixelData", "OB", frame.tobytes())
+    site.store(image)
+    open_study(page, site, study)
+    shown = row_of_pixels(page)
+    grey = shown[(shown[:, 0] > 160) & (shown[:, 0] < 240)]  # of which red is not cut off
+    assert len(grey) > 100
+    luma = grey[:, 0] - 1.402 * (200 - 128)
+    green = luma - 0.344136 * (90 - 128) - 0.714136 * (200 - 128)
+    assert np.abs(grey[:, 1] - green.clip(0)).max() < 6
+    assert np.abs(grey[:, 2] - (luma + 1.772 * (90 - 128)).clip(0)).max() < 6
+
+
 def sample(pacs_dataset, modality, study, **values):
     """Return a sample that is no image, as a Dataset of this study."""
     values |= {"StudyInstanceUID": study, "PatientName": "Ramp^Rita", "PatientID": "R-1"}
