@@ -77,6 +77,7 @@ Reading: TypeAlias = Generator[tuple[int, int], Buffer, None]
 """Asks for `length` bytes at `offset` of the dataset; is sent them, or fewer at its end."""
 
 WINDOW: Final = 16 * 1024
+_READ: Final = 64 * 1024
 _DELIMITED: Final = -1
 _FRAGMENTED: Final = frozenset({"OB", "OW"})
 
@@ -220,7 +221,8 @@ class ElementReader:
             offset, length = next(reading)
             while True:
                 file.seek(start + offset)
-                offset, length = reading.send(file.read(length))
+                # A window is small for who waits for each; a file gives more in the same time.
+                offset, length = reading.send(file.read(_READ if length == WINDOW else length))
         except StopIteration:
             return
 

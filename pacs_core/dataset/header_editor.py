@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from pacs_core.dataset.dictionary import vr_of
 from pacs_core.dataset.element_headers import element_header
@@ -26,7 +26,11 @@ _Element: TypeAlias = tuple[int, int, int]
 
 
 def edit_header(
-    header: bytes | memoryview, transfer_syntax_uid: str, edits: Mapping[int, Edit]
+    header: bytes | memoryview,
+    transfer_syntax_uid: str,
+    edits: Mapping[int, Edit],
+    *,
+    is_checked: bool = False,
 ) -> bytes:
     """Replace, insert (in order of tags) or remove top-level elements.
 
@@ -39,6 +43,8 @@ def edit_header(
     edits : mapping
         By tag. The group length of a group that is edited is removed: it is retired, and would
         be wrong (PS3.5 §7.2). A value of odd length is padded with a zero byte.
+    is_checked : bool
+        The header was read to its end before, and need not be looked into behind the last edit.
 
     Raises
     ------
@@ -47,7 +53,9 @@ def edit_header(
     UnencodableValue
         If there is no such VR or the value is too long for it.
     """
-    elements = _elements(header, transfer_syntax_uid)
+    elements = _elements_up_to(header, transfer_syntax_uid, edits) if is_checked else None
+    if elements is None:
+        elements = _elements(header, transfer_syntax_uid)
     groups = {tag >> 16 for tag in edits}
     written = {tag: _encode_edit(tag, edit, transfer_syntax_uid) for tag, edit in edits.items()}
     present = {tag for tag, _, _ in elements}
@@ -131,8 +139,31 @@ def _elements(header: bytes | memoryview, transfer_syntax_uid: str) -> list[_Ele
     return elements
 
 
-def _elements_of_known_length(header: bytes | memoryview, layout: Layout) -> list[_Element]:
-    """Return the elements before the first one that must be looked into, to know where it ends."""
+def _elements_up_to(
+    header: bytes | memoryview, transfer_syntax_uid: str, edits: Mapping[int, Edit]
+) -> list[_Element] | None:
+    """Return the elements up to the first one behind all edits; None if there may be more to do."""
+    layout, last = layout_of(encoding_of(transfer_syntax_uid)), max(edits)
+    elements = _elements_of_known_length(header, layout, last)
+    if not elements or elements[-1][0] <= last:
+        return None
+    # Elements may be out of order, or there twice: where one is, its tag is.
+    rest = bytes(header[elements[-1][2] :])
+    order: Literal["little", "big"] = "little" if layout.little_endian else "big"
+    for tag in edits:
+        group = (tag >> 16).to_bytes(2, order)
+        if group + bytes(2) in rest or group + (tag & 0xFFFF).to_bytes(2, order) in rest:
+            return None
+    return elements
+
+
+def _elements_of_known_length(
+    header: bytes | memoryview, layout: Layout, last: int = ITEM
+) -> list[_Element]:
+    """Return the elements before the first one that must be looked into, to know where it ends.
+
+    None follow the first one whose tag is behind the last one.
+    """
     elements: list[_Element] = []
     position, size, explicit = 0, len(header), layout.explicit
     while position + 12 <= size:
@@ -146,6 +177,8 @@ def _elements_of_known_length(header: bytes | memoryview, layout: Layout) -> lis
         if end > size or tag >= ITEM or tag >> 16 in FOREIGN_GROUPS:
             break
         elements.append((tag, position, end))
+        if tag > last:
+            break
         position = end
     return elements
 

@@ -49,6 +49,29 @@ def test_an_edited_header_is_the_encoding_of_the_edited_attributes(syntax, prese
     assert edit_header(header, syntax, edits) == encode_attributes(expected, syntax)
 
 
+MADE_UP = st.one_of(st.sampled_from(TAGS), st.sampled_from([0x0008_0000, 0x0010_0000, 0x0028_9999]))
+
+
+@pytest.mark.parametrize("syntax", ENCODINGS)
+@given(
+    placed=st.lists(st.tuples(MADE_UP, st.binary(max_size=6)), max_size=8),
+    edited=st.dictionaries(st.sampled_from(TAGS), st.none() | st.binary(max_size=4), min_size=1),
+    is_sorted=st.booleans(),
+)
+def test_what_was_checked_is_edited_the_same_without_looking_behind_the_last_edit(
+    syntax, placed, edited, is_sorted
+):
+    """Elements out of order, there twice, or only seeming to be there, included."""
+    placed = sorted(placed) if is_sorted else placed
+    values = [(tag, value + bytes(len(value) % 2)) for tag, value in placed]
+    header = b"".join(
+        element_header(tag, "LO", len(value), syntax) + value for tag, value in values
+    )
+    edits = {tag: value if value is None else ("LO", value) for tag, value in edited.items()}
+    expected = edit_header(header, syntax, edits)
+    assert edit_header(header, syntax, edits, is_checked=True) == expected
+
+
 def test_a_nested_attribute_is_not_edited():
     syntax = EXPLICIT_VR_LITTLE_ENDIAN
     header = encode_attributes({IMAGES: VALUES[IMAGES]}, syntax)

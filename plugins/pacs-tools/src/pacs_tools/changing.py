@@ -1,7 +1,8 @@
 """Files that are changed one by one: each whole or not at all, and one that fails is named."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 from pacs_core.api.file_commands import (
     NOTHING,
@@ -16,6 +17,8 @@ from pacs_core.dataset import NotPart10
 from pacs_tools.files import DicomFile, explain, open_dicom
 
 Piece = bytes | memoryview
+_BLOCK: Final = 1 << 18
+"""Bytes that are written at a time, if there are so many."""
 
 
 def change_files(
@@ -93,6 +96,19 @@ def check_target(target: Path, *, replaces: bool) -> None:
         raise CommandError(f"{target} exists: say --overwrite to replace it")
 
 
+def _join(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Iterate over pieces, small ones together: most files are written at once."""
+    held: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= _BLOCK:
+            yield b"".join(held)
+            held, size = [], 0
+    yield b"".join(held)
+
+
 def write_whole(
     file: DicomFile, target: Path, pieces: Callable[[], Iterable[Piece]], *, replaces: bool
 ) -> None:
@@ -117,8 +133,8 @@ def write_whole(
     mode = file.path.stat().st_mode
     draft = Draft(target.parent)
     try:
-        for piece in pieces():
-            draft.write(piece)
+        for block in _join(pieces()):
+            draft.write(block)
         draft.finish(name=target.name)
         target.chmod(mode)
     finally:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -162,6 +163,10 @@ def _read(path: Path, file: BinaryIO, limits: ReadLimits, with_offsets: bool) ->
     if not meta.transfer_syntax_uid:
         meta = evolve(meta, transfer_syntax_uid=guess_transfer_syntax(head[start:]))
     damage, dataset, length = "", file, size - start
+    if size == len(head):
+        # Most files are small: they are in memory, and need not be read in parts again.
+        file.close()
+        dataset = file = BytesIO(head)
     if encoding_of(meta.transfer_syntax_uid).deflated:
         file.seek(start)
         dataset, damage = _inflate(file)

@@ -53,7 +53,7 @@ def rewrite_dataset(file: DicomFile, edits: Mapping[int, Edit]) -> Iterator[byte
         first = start - header
         if inside:
             segment = b"".join(file.read_bulk(position, first - position))
-            yield edit_header(segment, syntax, inside)
+            yield edit_header(segment, syntax, inside, is_checked=not file.damage)
         else:
             yield from file.read_bulk(position, first - position)
         if tag < _END and tag not in edits:
