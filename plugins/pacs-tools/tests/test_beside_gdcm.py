@@ -1,4 +1,4 @@
-"""What GDCM's programs say of the same files: gdcminfo, gdcmdiff."""
+"""What GDCM's programs say of the same files: gdcmdump, gdcminfo, gdcmdiff."""
 
 import json
 import re
@@ -43,6 +43,30 @@ def test_info_says_what_gdcminfo_says(run, name):
     assert (attributes["Columns"], attributes["Rows"]) == (str(columns), str(rows))
     assert int(attributes.get("NumberOfFrames", 1)) == frames
     assert {key: attributes[key] for key in SHOWN} == {key: theirs[key] for key in SHOWN}
+
+
+ELEMENT = re.compile(r"^( *)\(([0-9a-fA-F]{4}),([0-9a-fA-F]{4})\) (\?\?|[A-Z]{2})", re.MULTILINE)
+
+
+def elements_of(text, step):
+    """Return tags with depth and VR; not of File Meta Information, items and group lengths."""
+    return [
+        (len(indent) // step, f"{group}{number}".upper(), vr)
+        for indent, group, number, vr in ELEMENT.findall(text)
+        if group.upper() not in {"0002", "FFFE"} and number != "0000"
+    ]
+
+
+@pytest.mark.parametrize("name", [*IMAGES[:-1], "test-SR.dcm", "rtplan.dcm", "waveform_ecg.dcm"])
+def test_dump_shows_the_elements_that_gdcmdump_shows(run, name):
+    code, out, _ = run("dump", FOLDER / name)
+    # With GDCM an item is a level of its own.
+    theirs = elements_of(gdcm("gdcmdump", FOLDER / name), 4)
+    ours = elements_of(out, 2)
+    assert code == 0
+    assert [each[:2] for each in ours] == [each[:2] for each in theirs]
+    # GDCM does not say the VR of what is sent without one.
+    assert [a for a, b in zip(ours, theirs, strict=True) if b[2] not in {a[2], "??"}] == []
 
 
 CHANGES = {

@@ -58,6 +58,34 @@ def test_what_is_made_is_read_by_others_and_keeps_its_bytes(made):
     assert [each.name for each in made.parent.iterdir()] == ["set"]
 
 
+def records_of(path):
+    """Return what tells directory records apart, of each."""
+    keywords = (
+        "DirectoryRecordType", "ReferencedFileID", "ReferencedSOPInstanceUIDInFile",
+        "ReferencedTransferSyntaxUIDInFile", "PatientID", "PatientName", "StudyInstanceUID",
+        "StudyDate", "SeriesInstanceUID", "SeriesNumber", "Modality", "InstanceNumber",
+    )  # fmt: skip
+    return sorted(
+        [str(record.get(keyword, "")) for keyword in keywords]
+        for record in dcmread(path).DirectoryRecordSequence
+    )
+
+
+@pytest.mark.skipif(not shutil.which("dcmmkdir"), reason="DCMTK is not installed")
+def test_records_are_those_that_dcmmkdir_makes(run, tmp_path):
+    folders = [CT.parent / "dicomdirtests" / name for name in ("77654033", "98892001", "98892003")]
+    file_set = tmp_path / "set"
+    assert run("create", *folders, "-o", file_set)[0] == 0
+    command = ["dcmmkdir", "-q", "+I", "+r", "+id", ".", "+D", "OTHER"]
+    # It takes itself for one of the files unless the other one is away.
+    shutil.move(file_set / "DICOMDIR", tmp_path / "OURS")
+    subprocess.run(command, cwd=file_set, check=True)
+    ours = records_of(tmp_path / "OURS")
+    assert ours == records_of(file_set / "OTHER")
+    files = [each for folder in folders for each in folder.rglob("*") if each.is_file()]
+    assert sum(bool(each[1]) for each in ours) == len(files)
+
+
 def test_show_is_a_tree_and_finds_nothing_wrong(run, made):
     code, out, err = run("show", made)
     assert (code, err) == (0, "")
