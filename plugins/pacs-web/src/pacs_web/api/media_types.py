@@ -66,7 +66,7 @@ class MediaType:
     @property
     def content(self) -> str:
         """The type of the parts of a multipart type, in lower case; `*/*` if it names none."""
-        return self._inner[0].strip().lower()
+        return self._inner[0].strip(" \t'").lower()
 
     @property
     def transfer_syntax(self) -> str:
