@@ -1,18 +1,20 @@
 """The file: its schema's versions, further attributes, and what is said when it fails."""
 
+import re
 import sqlite3
 from pathlib import Path
 
 import pytest
 from pacs_index_sqlite import SqliteIndexConfig, create
 from pacs_index_sqlite.config import FurtherAttribute
+from pacs_index_sqlite.conflicts import DEMOGRAPHICS
 from pacs_index_sqlite.errors import CorruptIndexError, NewerSchemaError, SqliteIndexError
 from pacs_index_sqlite.index import SqliteIndex
 from pacs_index_sqlite.schema import STEPS, prepare
 
 from pacs_core.contracts import Level, NodeSettings, Setup, SingleValue, StorageFullError
 from pacs_core.dataset import tag_of
-from pacs_core.relational import build_catalog
+from pacs_core.relational import Catalog, build_catalog
 from pacs_core.testing.index_harness import found, make_record, path_of
 
 pytestmark = pytest.mark.anyio
@@ -48,6 +50,24 @@ async def test_steps_run_once_and_in_order_and_keep_what_is_there(path: Path) ->
     assert connection.execute("SELECT priority FROM study").fetchall() == [("1.2.3.1",)]
     connection.close()
     assert version(path) == len(steps)
+
+
+def test_a_new_file_is_like_one_that_got_its_columns_later(path: Path) -> None:
+    """Columns are added one by one, or come with their table, to the same schema."""
+    full, schemas = build_catalog(), []
+    needed = {t: a for t, a in full.attributes.items() if {*a.columns} & {*DEMOGRAPHICS.values()}}
+    assert 0 < len(needed) < len(full.attributes)
+    for catalogs in ([full], [Catalog(needed), full]):
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        for catalog in catalogs:
+            prepare(connection, catalog, path)
+        schemas.append(connection.execute("SELECT * FROM sqlite_master").fetchall())
+        connection.close()
+    new, widened = (
+        {(kind, name): sorted(re.split(r",\s*", sql or "")) for kind, name, _, _, sql in each}
+        for each in schemas
+    )
+    assert new == widened
 
 
 async def test_failing_step_changes_nothing(index: SqliteIndex, path: Path) -> None:

@@ -6,6 +6,7 @@ that the file lacks, so that a further attribute needs no step.
 """
 
 import logging
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
@@ -24,6 +25,8 @@ from pacs_index_sqlite.zones import note_zones
 log = logging.getLogger(__name__)
 
 Step = Callable[[sqlite3.Connection], None]
+AddColumns = Callable[[sqlite3.Connection, str, Sequence[str]], None]
+"""What adds columns, each a name and a type, to a table."""
 
 _FRAME = (
     # Without a Patient ID nothing tells patients apart: each such study has a patient of its own,
@@ -106,8 +109,8 @@ def prepare(
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("BEGIN IMMEDIATE")
     try:
-        _migrate(connection, path, steps)
-        _follow(connection, catalog)
+        fresh = _migrate(connection, path, steps)
+        _follow(connection, catalog, _make_with if fresh else _alter)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -130,7 +133,8 @@ def version_of(path: Path) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step]) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step]) -> bool:
+    """Take the steps that a file lacks; return whether it was empty before."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(steps):
         raise NewerSchemaError(
@@ -143,15 +147,16 @@ def _migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step]) 
     if version < len(steps):
         connection.execute(f"PRAGMA user_version = {len(steps)}")
         log.info("index %s: schema version %d is now %d", path, version, len(steps))
+    return not version
 
 
-def _follow(connection: sqlite3.Connection, catalog: Catalog) -> None:
+def _follow(connection: sqlite3.Connection, catalog: Catalog, add: AddColumns) -> None:
     for level, table in TABLES.items():
         kept = catalog.at(level)
-        lacking = _add_columns(connection, table, kept)
+        lacking = _add_columns(connection, table, kept, add)
         varying = [attribute.varying for attribute in kept if attribute.varying is not None]
         if varying:
-            _add_columns(connection, varying[0].table, varying)
+            _add_columns(connection, varying[0].table, varying, add)
         for attribute in (*kept, *varying):
             if attribute.indexed and attribute.keyword not in IDENTITY:
                 _index(connection, attribute)
@@ -166,15 +171,42 @@ def _follow(connection: sqlite3.Connection, catalog: Catalog) -> None:
 
 
 def _add_columns(
-    connection: sqlite3.Connection, table: str, attributes: Iterable[Attribute]
+    connection: sqlite3.Connection, table: str, attributes: Iterable[Attribute], add: AddColumns
 ) -> list[str]:
     """Add the columns that a table lacks; return the keywords of their attributes."""
     present = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
     lacking = {a.keyword: [c for c in a.columns if c not in present] for a in attributes}
-    for column in (column for columns in lacking.values() for column in columns):
-        kind = "INTEGER" if column.endswith("_number") else "TEXT"
-        connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
-    return [keyword for keyword, columns in lacking.items() if columns]
+    columns = [
+        f"{column} {'INTEGER' if column.endswith('_number') else 'TEXT'}"
+        for of_attribute in lacking.values()
+        for column in of_attribute
+    ]
+    if columns:
+        add(connection, table, columns)
+    return [keyword for keyword, of_attribute in lacking.items() if of_attribute]
+
+
+def _alter(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> None:
+    for column in columns:
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+
+
+def _make_with(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> None:
+    """Make an empty table anew with further columns.
+
+    For each that is added SQLite reads the whole schema again: of a new file, most of its making.
+    """
+    frame, *indexes = connection.execute(
+        "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL "
+        "ORDER BY type = 'index'",
+        (table,),
+    ).fetchall()
+    # As SQLite does it: before the first constraint of the table, or its closing parenthesis.
+    end = next(re.finditer(r",\s*(UNIQUE|FOREIGN KEY)\s*\(|\)\s*$", frame[0])).start()
+    connection.execute(f"DROP TABLE {table}")
+    connection.execute(", ".join((frame[0][:end], *columns)) + frame[0][end:])
+    for (index,) in indexes:
+        connection.execute(index)
 
 
 def _index(connection: sqlite3.Connection, attribute: Attribute) -> None:
