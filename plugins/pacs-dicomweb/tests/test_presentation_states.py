@@ -278,7 +278,7 @@ def test_the_answer_is_another_once_the_state_is(shared, study, image):
         {"ImageRotation": 65535},
         {"DisplayedAreaSelectionSequence": area(2000, 2000, 3000, 3000)},
         drawn(graphic("NONSENSE", 1, 2, 3, 4), graphic("CIRCLE", 1, 2), graphic("POINT", 1e30, 1)),
-        drawn(*[graphic("POLYLINE", *range(200)) for _ in range(2000)]),
+        drawn(*[graphic("POLYLINE", *range(200))] * 2000),
         {"SoftcopyVOILUTSequence": window(100, 0)},
     ],
 )

@@ -76,14 +76,14 @@ class _Row:
     create: Callable[[], Codec]
     library: _Library
 
-    def descriptor(self) -> CodecDescriptor:
+    def descriptor(self, version: str) -> CodecDescriptor:
         return CodecDescriptor(
             f"basic-{self.name}",
             decodes=self.decodes,
             encodes=self.decodes if self.encodes else frozenset(),
             create=self.create,
             library=self.library.name,
-            version=self.library.version,
+            version=version,
             licence=self.library.licence,
             bits=self.library.bits,
         )
@@ -129,4 +129,5 @@ _CODECS: Final = (
 @hookimpl
 def pacs_codecs() -> list[CodecDescriptor]:
     """Return a codec for each transfer syntax that is encoded in its own way."""
-    return [row.descriptor() for row in _CODECS if row.library.installed]
+    versions = {row.library.name: row.library.version for row in _CODECS}  # each reads a file
+    return [row.descriptor(versions[row.library.name]) for row in _CODECS if row.library.installed]

@@ -92,7 +92,8 @@ def create(path: str, *arguments: object) -> Codec:
 @hookimpl
 def pacs_codecs(setup: Setup) -> list[CodecDescriptor]:
     """Return a codec for each transfer syntax."""
-    return [_descriptor(entry, version("imagecodecs")) for entry in _ENTRIES]
+    release = version("imagecodecs")  # reads a file
+    return [_descriptor(entry, release) for entry in _ENTRIES]
 
 
 def _descriptor(entry: _Codec, release: str) -> CodecDescriptor:
