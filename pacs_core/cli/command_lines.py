@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pacs_core.cli.errors import report
+from pacs_core.cli.errors import BROKEN_PIPE, report
 from pacs_core.cli.file_commands import GROUP, load_file_command
 from pacs_core.cli.kernel_commands import KERNEL_COMMANDS
 from pacs_core.cli.option import CommandGroup
@@ -21,6 +21,11 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
         return report(error)
+    except SystemExit as error:
+        # So the library of the help ends the process when nobody reads any more.
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return BROKEN_PIPE
     return result if isinstance(result, int) else 0
 
 

@@ -30,7 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Imported here, and before cyclopts is: the version is asked for by scripts, and at once.
         from importlib.metadata import version
 
-        print(f"pacs {version('pacs-core')}")
+        try:
+            print(f"pacs {version('pacs-core')}", flush=True)
+        except BrokenPipeError as error:
+            from pacs_core.cli.errors import report
+
+            return report(error)
         return 0
     # What is made while modules are imported stays: to look for garbage among it takes a tenth of a
     # start. Once the command is imported, it is looked for again.

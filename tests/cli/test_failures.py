@@ -114,10 +114,14 @@ def test_ctrl_c_while_the_suite_runs_in_the_background(spawn, silent_peer) -> No
     assert process.returncode == 130
 
 
-def test_a_pipe_that_nobody_reads() -> None:
+@pytest.mark.parametrize(
+    "line",
+    ["config show", "help", "help dump", "help exit-codes", "--help", "dump --help", "--version"],
+)
+def test_a_pipe_that_nobody_reads(line: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "pacs_core.cli.main", "config", "show"]
+    command = [sys.executable, "-m", "pacs_core.cli.main", *line.split()]
     process = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
     assert (process.returncode, process.stderr) == (141, "")

@@ -1,5 +1,6 @@
 """``pacs modify``, its results read by pydicom and checked by DCMTK."""
 
+import json
 import shutil
 import subprocess
 from functools import partial
@@ -117,6 +118,22 @@ def test_a_table_says_what_each_file_gets(run, tmp_path):
     assert "no row of the table has its PatientID" in err
     table.write_text("PatientID,PatientNam\n1,2\n")
     assert run(CT, "--csv", table, "-o", tmp_path / "out")[0] == 2
+
+
+def test_json_says_what_differs_and_where_it_is_written(run, tmp_path):
+    change = (CT, FOLDER / "MR_small.dcm", "-s", "PatientName=Doe", "-d", "PatientSex", "--json")
+    for target in (("--dry-run",), ("-o", tmp_path)):
+        code, out, err = run(*change, *target)
+        assert (code, err) == (0, "")
+        first, second = map(json.loads, out.splitlines())
+        assert (first["file"], second["file"]) == (str(CT), str(FOLDER / "MR_small.dcm"))
+        assert first["written"] == (None if len(target) == 1 else str(tmp_path / CT.name))
+        name, sex = first["differences"]
+        assert name == {
+            "path": "PatientName", "in": "both", "first": "CompressedSamples^CT1", "second": "Doe",
+        }  # fmt: skip
+        assert (sex["path"], sex["in"]) == ("PatientSex", "first")
+    assert dcmread(tmp_path / CT.name).PatientName == "Doe"
 
 
 def test_a_dry_run_shows_what_would_differ(run, tmp_path):

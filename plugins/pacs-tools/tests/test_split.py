@@ -1,5 +1,6 @@
 """``pacs split``: enhanced and other multi-frame images, by the command line."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -247,11 +248,6 @@ def test_what_does_not_fit_is_refused_and_nothing_is_left(run, tmp_path):
         broken = enhanced("2.1", group(**GEOMETRY), plane(0))
         setattr(broken, keyword, value)
         refuse(broken, "frame")
-    broken = enhanced("2.1", group(**GEOMETRY), plane(0))
-    broken._dict[Tag("PatientWeight")] = RawDataElement(
-        Tag("PatientWeight"), "FD", 4, b"abcd", 0, False, True
-    )
-    refuse(broken, "cannot be read")
     short.PixelData = short.PixelData * 2
     refuse(short, "frame 2 has no item in the functional groups")
     captured = multi_frame("7.3", 2, ConversionType="WSD", Modality="OT")
@@ -259,6 +255,35 @@ def test_what_does_not_fit_is_refused_and_nothing_is_left(run, tmp_path):
     captured.NumberOfFrames = 3
     refuse(captured, "it has 2 frames, and says 3")
     assert run("split", CT, "-o", CT.parent)[0] == 2
+
+
+def test_a_value_that_cannot_be_read_keeps_its_bytes_and_json_names_each_image(run, tmp_path):
+    source = enhanced("2.1", group(**GEOMETRY), plane(0), plane(1))
+    weight = RawDataElement(Tag("PatientWeight"), "FD", 4, b"abcd", 0, False, True)
+    source._dict[Tag("PatientWeight")] = weight
+    code, out, err = run("split", save(tmp_path / "in", source), "-o", tmp_path / "out", "--json")
+    assert (code, err) == (0, "")
+    said = [json.loads(line) for line in out.splitlines()]
+    assert [each["frame"] for each in said] == [1, 2]
+    for each in said:
+        made = dcmread(each["file"])
+        assert made.SOPInstanceUID == each["sop_instance_uid"]
+        assert made.get_item("PatientWeight").value == b"abcd"
+
+
+def test_text_of_a_group_keeps_its_meaning_in_the_character_set_of_the_image(run, tmp_path):
+    """An item of a sequence may have a Specific Character Set of its own (PS3.3 C.12.1.1.2)."""
+    shared = group(FrameVOILUTSequence={
+        "SpecificCharacterSet": "ISO_IR 192", "WindowCenter": 1, "WindowWidth": 2,
+        "WindowCenterWidthExplanation": "für Knochen",
+    })  # fmt: skip
+    shared.update(group(**GEOMETRY))
+    source = enhanced("2.1", shared, plane(0), SpecificCharacterSet="ISO_IR 100")
+    code, _, err = run("split", save(tmp_path / "in", source), "-o", tmp_path / "out")
+    assert (code, err) == (0, "")
+    made = dcmread(tmp_path / "out" / "000001.dcm")
+    assert made.SpecificCharacterSet == "ISO_IR 100"
+    assert made.WindowCenterWidthExplanation == "für Knochen"
 
 
 @pytest.mark.skipif(not shutil.which("gdcmtar"), reason="GDCM is not installed")

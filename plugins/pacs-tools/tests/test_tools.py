@@ -66,6 +66,20 @@ def test_dump_names_what_it_shows(run):
     assert re.search(r"\(7FE0,0010\) OW PixelData +<32768 bytes at byte \d+>", out)
 
 
+def test_dump_reads_private_elements_as_their_creator_says(run, tmp_path):
+    """In Implicit VR, or as UN, no VR is sent (PS3.5 §6.2.2): pydicom's table has some."""
+    dataset = dcmread(FOLDER / "MR_small_implicit.dcm")
+    block = dataset.private_block(0x0029, "SIEMENS CSA HEADER", create=True)
+    block.add_new(0x08, "CS", "IMAGE NUM 4")
+    dataset.private_block(0x0031, "NOBODY", create=True).add_new(0x08, "CS", "KEPT")
+    dataset.save_as(tmp_path / "a.dcm")
+    _, out, _ = run("dump", tmp_path / "a.dcm", "--search", "CSA Image Header Type")
+    shown = "CS [SIEMENS CSA HEADER] CSA Image Header Type IMAGE NUM 4"
+    assert " ".join(out.split()[1:]) == shown
+    _, out, _ = run("dump", tmp_path / "a.dcm", "--search", r"0031,1008")
+    assert out.split()[1:4] == ["UN", "[NOBODY]", "4b"]
+
+
 def test_dump_shows_what_is_asked_for(run):
     assert run("dump", CT, "--tag", "PatientID")[1].count("\n") == 3
     assert run("dump", CT, "--tag", "PatientID", "--depth", "0")[1].count("\n") == 1

@@ -55,6 +55,12 @@ class Difference:
     first: str = ""
     second: str = ""
 
+    def plain(self) -> dict[str, str]:
+        """Return it as JSON has it."""
+        found = {"first": self.first, "second": self.second}
+        values = {name: text for name, text in found.items() if self.kind in {name, "both"}}
+        return {"path": self.path, "in": self.kind, **values}
+
 
 def diff(
     first: Path,
@@ -93,7 +99,7 @@ def diff(
         for each in comparison.differences():
             differences += 1
             if json:
-                print(dump_json({"path": each.path, "in": each.kind} | _values(each)))
+                print(dump_json(each.plain()))
                 continue
             print(*show_difference(each, style), sep="\n")
         for file in (one, other):
@@ -108,11 +114,6 @@ def show_difference(difference: Difference, style: Style) -> Iterator[str]:
         yield style("old", f"- {difference.path}: {difference.first}")
     if difference.kind != "first":
         yield style("new", f"+ {difference.path}: {difference.second}")
-
-
-def _values(difference: Difference) -> dict[str, str]:
-    found = {"first": difference.first, "second": difference.second}
-    return {name: text for name, text in found.items() if difference.kind in {name, "both"}}
 
 
 def _open(path: Path) -> DicomFile:

@@ -27,7 +27,7 @@ from pacs_core.dataset import (
 )
 from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.multiplicity import allows
-from pacs_tools.names import private_name, uid_name
+from pacs_tools.names import known_vr, private_name, uid_name
 from pacs_tools.styles import Style, style_for
 from pacs_tools.values import ElementValue, show_values
 
@@ -224,6 +224,7 @@ class _Lines:
     ) -> str:
         if creator:
             name = escape(private_name(creator, tag))
+            vr = known_vr(vr, creator, tag, value)
         elif tag & 0x1_0000 and 0x10 <= tag & 0xFFFF <= 0xFF:
             name = "PrivateCreator"
         else:

@@ -1,7 +1,7 @@
 """``pacs modify``: files with other values."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,11 @@ from attrs import evolve, frozen
 from pacs_core.api.file_commands import (
     CommandError,
     JobsOption,
+    JsonOption,
     Option,
     UsageError,
     complain,
+    dump_json,
     escape,
     map_files,
     say,
@@ -31,7 +33,7 @@ from pacs_core.dataset import (
     texts,
 )
 from pacs_tools.changing import change_files, exit_code, write_whole
-from pacs_tools.diff import Comparison, show_difference
+from pacs_tools.diff import Comparison, Difference, show_difference
 from pacs_tools.editing import Changes, change_file
 from pacs_tools.files import DicomFile
 from pacs_tools.paths import parse_path
@@ -68,6 +70,7 @@ def modify(
     in_place: Flag = False,
     overwrite: Flag = False,
     dry_run: Flag = False,
+    json: JsonOption = False,
     jobs: JobsOption = 0,
 ) -> int:
     """Change attributes of DICOM files; all other bytes stay as they are.
@@ -105,6 +108,8 @@ def modify(
         Replace files of --output that exist.
     dry_run
         Write nothing, and print what would differ.
+    json
+        Print an object for each file, in a line of its own: what differs, and where it is written.
     """
     if (output is not None) + in_place + dry_run != 1:
         raise UsageError("say one of --output, --in-place and --dry-run")
@@ -121,15 +126,17 @@ def modify(
     def modify_file(file: DicomFile, target: Path) -> bool:
         wanted = changes if table is None else table.add_to(changes, file)
         elements = _apply(wanted, file)
-        if dry_run:
-            _show(file, elements)
-        else:
+        if not dry_run:
             pieces = partial(change_file, file, elements)
             write_whole(file, target, pieces, replaces=in_place or overwrite)
+        if json:
+            _print_json(file, elements, None if dry_run else target)
+        elif dry_run:
+            _show(file, elements)
         return True
 
-    done, failed = change_files(paths, output, modify_file, jobs=jobs, prints=dry_run)
-    if not dry_run:
+    done, failed = change_files(paths, output, modify_file, jobs=jobs, prints=dry_run or json)
+    if not (dry_run or json):
         say(f"{done} file{'' if done == 1 else 's'} written")
     return exit_code(done, failed)
 
@@ -144,12 +151,21 @@ def _apply(changes: Changes, file: DicomFile) -> ElementSet:
     return elements
 
 
+def _find_differences(file: DicomFile, elements: ElementSet) -> Iterator[Difference]:
+    changed = evolve(file, elements=elements)
+    return Comparison(file, changed, frozenset(), exact=True).differences()
+
+
+def _print_json(file: DicomFile, elements: ElementSet, target: Path | None) -> None:
+    differences = [each.plain() for each in _find_differences(file, elements)]
+    written = None if target is None else str(target)
+    print(dump_json({"file": str(file.path), "written": written, "differences": differences}))
+
+
 def _show(file: DicomFile, elements: ElementSet) -> None:
     """Print how a file would differ."""
-    comparison = Comparison(file, evolve(file, elements=elements), frozenset(), exact=True)
-    lines = [
-        line for each in comparison.differences() for line in show_difference(each, style_for())
-    ]
+    differences = _find_differences(file, elements)
+    lines = [line for each in differences for line in show_difference(each, style_for())]
     if lines:
         print(f"# {escape(str(file.path))}", *lines, sep="\n")
 

@@ -43,6 +43,14 @@ def private_vr(creator: str, tag: int) -> str:
     return str(entry[0]) if entry else ""
 
 
+def known_vr(vr: str, creator: str, tag: int, value: object) -> str:
+    """Return the VR of an element, where a dataset says none that of its private creator's."""
+    if vr != "UN" or not creator or not isinstance(value, bytes):
+        return vr
+    known = private_vr(creator, tag)
+    return known if len(known) == 2 and known != "SQ" else vr  # not "US or SS"
+
+
 def _private_entry(creator: str, tag: int) -> Any:
     known = _table("_private_dict", "private_dictionaries").get(creator, {})
     group, element = f"{tag >> 16:04X}", f"{tag & 0xFF:02X}"

@@ -5,19 +5,20 @@ PS3.3 A.8, A.32.
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from attrs import frozen
 
 from pacs_core.api.file_commands import CommandError, JobsOption, say
-from pacs_core.api.images import SEQUENCE_END, encapsulate, frame_item
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, DataElement, Value, element_header, tag_of
 from pacs_tools.changing import check_target
 from pacs_tools.folders import convert_folder
 from pacs_tools.instances import NO_OPTIONS, Flag, Instance, InstanceOptions, write_instance
 from pacs_tools.output import check_output
 from pacs_tools.pictures.decoded import Pages, examine_pages, read_pages
-from pacs_tools.pictures.jpeg_files import JpegFile, read_jpeg_file
+
+if TYPE_CHECKING:
+    from pacs_tools.pictures.jpeg_files import JpegFile
 
 _PIXEL_DATA: Final = tag_of("PixelData")
 _ICC_PROFILE: Final = tag_of("ICCProfile")
@@ -112,6 +113,9 @@ def _read(source: Path, kind: Kind, decode: bool) -> Instance:
         return _native(source, examine_pages(source), kind)
     if source.stat().st_size > _LONGEST_JPEG:
         raise CommandError(f"{source}: it is larger than 1 GiB")
+    # What reads codestreams is for those alone.
+    from pacs_tools.pictures.jpeg_files import read_jpeg_file
+
     try:
         picture = read_jpeg_file(source.read_bytes())
     except CommandError as error:
@@ -119,7 +123,9 @@ def _read(source: Path, kind: Kind, decode: bool) -> Instance:
     return _compressed(picture, kind)
 
 
-def _compressed(picture: JpegFile, kind: Kind) -> Instance:
+def _compressed(picture: "JpegFile", kind: Kind) -> Instance:
+    from pacs_core.api.images import SEQUENCE_END, encapsulate, frame_item
+
     image, length = picture.header.image, len(picture.codestream)
     bits = 8 if image.precision <= 8 else 16
     values = {

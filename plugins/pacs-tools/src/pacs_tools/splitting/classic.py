@@ -10,12 +10,20 @@ one frame is refused by name.
 """
 
 import re
-from collections.abc import Iterator
-from copy import deepcopy
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
+from attrs import evolve
+
+from pacs_core.dataset import (
+    BULK_VRS,
+    DataElement,
+    ElementSet,
+    encode_value,
+    keyword_of,
+    tag_of,
+    vr_of,
+)
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 CT, MR, PET, SC = (_STORAGE + end for end in ("2", "4", "128", "7"))
@@ -29,7 +37,7 @@ TARGETS: Final = {
 }  # fmt: skip
 """SOP Classes of single-frame images by those of multi-frame ones (PS3.4 B.5)."""
 
-_OF_ALL_FRAMES: Final = (
+_OF_ALL_FRAMES: Final = frozenset(map(tag_of, (
     "NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
     "DimensionOrganizationSequence", "DimensionOrganizationType", "DimensionIndexSequence",
     "ConcatenationUID", "SOPInstanceUIDOfConcatenationSource", "InConcatenationNumber",
@@ -38,7 +46,7 @@ _OF_ALL_FRAMES: Final = (
     "FramePrimaryAngleVector", "FrameSecondaryAngleVector", "SliceLocationVector",
     "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
     "DigitalSignaturesSequence", "MACParametersSequence", "IconImageSequence",
-)  # fmt: skip
+)))  # fmt: skip
 """What a single-frame image does not have, or has no right to have any more."""
 
 _SEQUENCES: Final = frozenset({"ReferencedImageSequence", "RealWorldValueMappingSequence"})
@@ -79,16 +87,90 @@ _VARIANTS: Final = (
 """Attribute, the value that says no, and that of Sequence Variant (0018,0021)."""
 
 
+_GROUPS: Final = (
+    tag_of("SharedFunctionalGroupsSequence"), tag_of("PerFrameFunctionalGroupsSequence"),
+)  # fmt: skip
+_SOP_CLASS: Final = tag_of("SOPClassUID")
+_CHARACTER_SET: Final = tag_of("SpecificCharacterSet")
+_FIRST_PIXELS: Final = 0x7FE0_0000
+_LONGEST_DECIMAL: Final = 16
+"""Characters of a value of VR DS (PS3.5 §6.2)."""
+
+_WITHOUT_TEXT: Final = BULK_VRS | {"AT", "FD", "FL", "SL", "SQ", "SS", "SV", "UL", "US", "UV"}
+
+
 class CannotSplitError(ValueError):
     """An image has what single-frame images cannot have."""
 
 
-def make_frame(dataset: "Dataset", number: int) -> "Dataset":
-    """Return the dataset of a frame, without UIDs of its own, and without pixels.
+class Frame:
+    """The dataset of a frame as it is made: without UIDs of its own, and without pixels.
 
     Parameters
     ----------
-    dataset : Dataset
+    elements : ElementSet
+        Of the multi-frame image; what stays is shared with it.
+
+    Attributes
+    ----------
+    elements : dict of int to DataElement
+    """
+
+    def __init__(self, elements: ElementSet) -> None:
+        self.character_sets = elements.character_sets
+        self.elements = {
+            tag: element
+            for tag, element in elements.elements.items()
+            if tag < _FIRST_PIXELS and tag not in _OF_ALL_FRAMES
+        }
+
+    @property
+    def whole(self) -> ElementSet:
+        """What it has by now."""
+        return ElementSet(self.elements, self.character_sets)
+
+    def texts(self, keyword: str) -> tuple[str, ...]:
+        """Return the values of an attribute; none if it has none."""
+        return self.whole.texts(tag_of(keyword))
+
+    def text(self, keyword: str) -> str:
+        """Return the value of an attribute that has one."""
+        return "\\".join(self.texts(keyword))
+
+    def set(self, keyword: str, *values: str) -> None:
+        """Give an attribute values."""
+        tag = tag_of(keyword)
+        vr = vr_of(tag)
+        if vr == "DS":
+            values = tuple(map(_shorten, values))
+        value = () if vr == "SQ" else encode_value(vr, values, self.character_sets)
+        self.elements[tag] = DataElement(tag, vr, value)
+
+    def adopt(self, element: DataElement, character_sets: tuple[str, ...]) -> None:
+        """Take an element of another dataset, whose text may be in other character sets."""
+        if element.tag == _CHARACTER_SET:
+            return
+        if character_sets != self.character_sets and element.vr not in _WITHOUT_TEXT:
+            texts = ElementSet({element.tag: element}, character_sets).texts(element.tag)
+            element = evolve(element, value=encode_value(element.vr, texts, self.character_sets))
+        self.elements[element.tag] = element
+
+
+def _shorten(number: str) -> str:
+    """Return a number with as many digits as have room."""
+    for digits in range(_LONGEST_DECIMAL, 0, -1):
+        if len(number) <= _LONGEST_DECIMAL:
+            break
+        number = f"{float(number):.{digits}g}"
+    return number
+
+
+def make_frame(elements: ElementSet, number: int) -> Frame:
+    """Return the dataset of a frame.
+
+    Parameters
+    ----------
+    elements : ElementSet
         Of the multi-frame image.
     number : int
         Of the frame, from 0.
@@ -98,79 +180,76 @@ def make_frame(dataset: "Dataset", number: int) -> "Dataset":
     CannotSplitError
         It has no place for something.
     """
-    from pydicom.dataset import Dataset
-
-    target = TARGETS[str(dataset.SOPClassUID)]
-    # Only what stays is copied: there may be thousands of frames.
-    made = Dataset()
-    made.update(
-        {each.tag: deepcopy(each) for each in dataset if each.keyword not in _OF_ALL_FRAMES}
-    )
-    made.file_meta = deepcopy(dataset.file_meta)
-    for group in _groups(dataset, number):
+    target = TARGETS[elements.texts(_SOP_CLASS)[0]]
+    made = Frame(elements)
+    for group in _groups(elements, number):
         _flatten(group, made)
-    made.pop("DimensionIndexValues", None)
+    made.elements.pop(tag_of("DimensionIndexValues"), None)
     for old, new in _RENAMED.items():
-        if made.get(old) not in (None, ""):
-            setattr(made, new, made[old].value)
-        made.pop(old, None)
-    if moment := str(made.get("FrameAcquisitionDateTime") or ""):
-        made.AcquisitionDateTime = moment
-        made.AcquisitionDate, made.AcquisitionTime = moment[:8], re.split("[+-]", moment[8:])[0]
+        if values := made.texts(old):
+            made.set(new, *values)
+        made.elements.pop(tag_of(old), None)
+    if moment := made.text("FrameAcquisitionDateTime"):
+        made.set("AcquisitionDateTime", moment)
+        made.set("AcquisitionDate", moment[:8])
+        made.set("AcquisitionTime", re.split("[+-]", moment[8:])[0])
     for old, new in _ROUNDED.get(target, {}).items():
-        if made.get(old) is not None and new not in made:
-            setattr(made, new, round(made[old].value))
-    if target == MR and "ScanningSequence" not in made:
+        if made.texts(old) and tag_of(new) not in made.elements:
+            made.set(new, str(round(float(made.text(old)))))
+    if target == MR and tag_of("ScanningSequence") not in made.elements:
         _describe_sequence(made)
     for keyword in _TYPE_2[target]:
-        if keyword not in made:
-            setattr(made, keyword, None)
-    made.SOPClassUID = target
-    made.InstanceNumber = number + 1
+        if tag_of(keyword) not in made.elements:
+            made.set(keyword)
+    made.set("SOPClassUID", target)
+    made.set("InstanceNumber", str(number + 1))
     return made
 
 
-def _groups(dataset: "Dataset", number: int) -> "Iterator[Dataset]":
+def _groups(elements: ElementSet, number: int) -> Iterator[ElementSet]:
     """Iterate over functional groups: those of all frames, then those of one."""
-    yield from dataset.get("SharedFunctionalGroupsSequence") or ()
-    frames = dataset.get("PerFrameFunctionalGroupsSequence")
-    if frames is None:
+    shared, own = (elements.elements.get(tag) for tag in _GROUPS)
+    yield from shared.items if shared is not None else ()
+    if own is None:
         return
-    if number >= len(frames):
+    if number >= len(own.items):
         raise CannotSplitError(f"frame {number + 1} has no item in the functional groups")
-    yield frames[number]
+    yield own.items[number]
 
 
-def _flatten(group: "Dataset", made: "Dataset") -> None:
+def _flatten(group: ElementSet, made: Frame) -> None:
     for element in group:
-        if element.keyword in _LEFT_OUT:
+        tag, keyword = element.tag, keyword_of(element.tag)
+        if keyword in _LEFT_OUT:
             continue
-        if element.tag.is_private:
-            if element.tag in made and made[element.tag] != element:
-                raise CannotSplitError(f"{element.tag} is private, in the dataset and in a group")
-            made[element.tag] = deepcopy(element)
-        elif element.VR != "SQ" or element.keyword in _SEQUENCES:
-            made[element.tag] = deepcopy(element)
-        elif len(element.value) > 1:
+        if tag >> 16 & 1:
+            if made.elements.get(tag, element) != element:
+                shown = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+                raise CannotSplitError(f"{shown} is private, in the dataset and in a group")
+            made.adopt(element, group.character_sets)
+        elif element.vr != "SQ" or keyword in _SEQUENCES:
+            made.adopt(element, group.character_sets)
+        elif len(element.items) > 1:
             raise CannotSplitError(
-                f"{element.keyword} has {len(element.value)} items, and a single-frame image room "
-                "for one"
+                f"{keyword} has {len(element.items)} items, and a single-frame image room for one"
             )
         else:
-            for item in element.value:
-                made.update(deepcopy(item))
+            for item in element.items:
+                for each in item:
+                    made.adopt(each, item.character_sets)
 
 
-def _describe_sequence(made: "Dataset") -> None:
+def _describe_sequence(made: Frame) -> None:
     """Set what the MR Image Module says of the pulse sequence (PS3.3 C.8.3.1.1)."""
     echo = {"SPIN": ["SE"], "GRADIENT": ["GR"], "BOTH": ["SE", "GR"]}
-    kinds = list(echo.get(str(made.get("EchoPulseSequence") or ""), ()))
-    kinds += ["IR"] if made.get("InversionRecovery") == "YES" else []
-    kinds += ["EP"] if made.get("EchoPlanarPulseSequence") == "YES" else []
-    made.ScanningSequence = kinds or ["RM"]
-    if "IR" in kinds and "InversionTime" not in made:
-        times = made.get("InversionTimes")
+    kinds = list(echo.get(made.text("EchoPulseSequence"), ()))
+    kinds += ["IR"] if made.text("InversionRecovery") == "YES" else []
+    kinds += ["EP"] if made.text("EchoPlanarPulseSequence") == "YES" else []
+    made.set("ScanningSequence", *(kinds or ["RM"]))
+    if "IR" in kinds and tag_of("InversionTime") not in made.elements:
+        times: Sequence[str] = made.texts("InversionTimes")
         # Of several there is none that would be the one.
-        made.InversionTime = times if isinstance(times, float) else None
-    said = [(made.get(keyword), no, code) for keyword, no, code in _VARIANTS]
-    made.SequenceVariant = [code for value, no, code in said if value and value != no] or ["NONE"]
+        made.set("InversionTime", *(times if len(times) == 1 else ()))
+    said = [(made.text(keyword), no, code) for keyword, no, code in _VARIANTS]
+    codes = [code for value, no, code in said if value and value != no]
+    made.set("SequenceVariant", *(codes or ["NONE"]))
