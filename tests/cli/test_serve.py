@@ -10,6 +10,8 @@ import pytest
 from pacs_core.association import AssociationAbortedError, Proposal, connect
 from pacs_core.contracts import Peer
 
+pytestmark = pytest.mark.true_start
+
 VERIFICATION = "1.2.840.10008.1.1"
 
 

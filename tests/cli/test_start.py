@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import serving
+
+pytestmark = pytest.mark.true_start
 
 NOT_YET = {
     "alembic", "argon2", "click", "h11", "httpx", "imagecodecs", "jinja2", "joserfc", "numpy",

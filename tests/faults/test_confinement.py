@@ -14,6 +14,8 @@ from pacs_core.plugins import ENTRY_POINT_GROUP, PluginManager
 from pacs_core.sandbox.landlock import landlock_version
 from pacs_core.sandbox.seccomp import ARCHITECTURES, has_seccomp
 
+pytestmark = pytest.mark.true_start
+
 needs_landlock = pytest.mark.skipif(not landlock_version(), reason="needs Landlock (Linux 5.13)")
 needs_seccomp = pytest.mark.skipif(not has_seccomp(), reason="needs seccomp")
 

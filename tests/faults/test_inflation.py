@@ -15,7 +15,7 @@ from pacs_core.association import Proposal, connect
 from pacs_core.dataset import encode_attributes, tag_of, transfer_syntax_uid
 from pacs_core.testing.transfers import retrieve, store_dataset
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.true_start]
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 VERIFICATION = "1.2.840.10008.1.1"

@@ -18,6 +18,8 @@ from pacs_core.contracts import Peer
 from pacs_core.testing.node import write_config
 from pacs_core.testing.waiting import until
 
+pytestmark = pytest.mark.true_start
+
 ECHO = [Proposal("1.2.840.10008.1.1")]
 UNSHARE = ("unshare", "--fork", "--pid", "--mount-proc", "--kill-child")
 ORPHANS = """

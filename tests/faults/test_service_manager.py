@@ -12,6 +12,8 @@ import pytest
 
 from pacs_core.testing.waiting import until
 
+pytestmark = pytest.mark.true_start
+
 LIMIT = 0.5
 """Seconds in which the manager awaits a beat."""
 PATIENCE = 60.0

@@ -12,6 +12,8 @@ import pytest
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, element_header, file_meta
 from pacs_core.testing.datasets import SampleStudy
 
+pytestmark = pytest.mark.true_start
+
 PLUGINS = ("web", "dicomweb", "store-filesystem", "index-sqlite", "codec-basic")
 SIZE = 192 << 20
 MARGIN = 64 << 20

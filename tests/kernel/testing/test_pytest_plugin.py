@@ -17,7 +17,7 @@ from pacs_core.contracts import (
 from pacs_core.plugins import hookimpl
 from pacs_core.testing.node import chosen_plugins
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.true_start]
 
 VERIFICATION = "1.2.840.10008.1.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
