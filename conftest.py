@@ -3,8 +3,13 @@
 import logging
 import os
 import shutil
+import ssl
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
+import httpx
+import httpx._transports.default as httpx_transports
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -22,6 +27,27 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+# httpx reads the certificates of authorities for each client: 40 ms of processor time, for what is
+# most often one request to a node of the test.
+
+
+@cache
+def _usual_ssl_context(*_: object) -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+def _share_ssl_context(
+    verify: ssl.SSLContext | str | bool = True, cert: Any = None, trust_env: bool = True
+) -> ssl.SSLContext:
+    files = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
+    if verify is not True or cert is not None or (not trust_env and any(files)):
+        return httpx.create_ssl_context(verify, cert, trust_env)
+    return _usual_ssl_context(*files)
+
+
+httpx_transports.create_ssl_context = _share_ssl_context  # type: ignore[attr-defined]
 
 
 @pytest.fixture
