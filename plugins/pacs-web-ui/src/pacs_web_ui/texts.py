@@ -1,7 +1,8 @@
 """Languages of the pages: English is in the templates, every other in a file."""
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -24,14 +25,24 @@ def load_languages(further: Iterable[str | Path] = ()) -> dict[str, Mapping[str,
         A file cannot be read.
     """
     languages: dict[str, Mapping[str, str]] = {ENGLISH: {}}
-    for folder in (_OWN, _OWN / "viewer", *(Path(each) for each in further if each)):
+    for language, texts in (*_read_own(), *_read(Path(each) for each in further if each)):
+        languages[language] = {**languages.get(language, {}), **texts}
+    return languages
+
+
+@cache
+def _read_own() -> tuple[tuple[str, Mapping[str, str]], ...]:
+    """Return what comes with this package: the pages of each plugin have it, too."""
+    return tuple(_read((_OWN, _OWN / "viewer")))
+
+
+def _read(folders: Iterable[Path]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    for folder in folders:
         for path in sorted(folder.glob("*.toml")):
             try:
-                texts = tomllib.loads(path.read_text(encoding="utf-8"))
+                yield path.stem, tomllib.loads(path.read_text(encoding="utf-8"))
             except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
                 raise ValueError(f"{path}: {error}") from error
-            languages[path.stem] = {**languages.get(path.stem, {}), **texts}
-    return languages
 
 
 def choose_language(
