@@ -154,7 +154,7 @@ async def send(peer, numbers, acknowledged, done):
                     if response.status == 0x0000:
                         acknowledged.add(number)
                         number = next(numbers)
-                    await anyio.sleep(0.02)  # the nodes have to start meanwhile
+                    await anyio.sleep(0.2)  # the nodes have to start meanwhile
         except (AssociationError, OSError, TimeoutError):
             await anyio.sleep(0.05)
 
