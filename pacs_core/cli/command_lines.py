@@ -1,17 +1,20 @@
-"""Command lines of ``pacs``: plain ones of commands for files, and all others by Cyclopts."""
+"""Command lines of ``pacs``: plain ones of most commands, and all others by Cyclopts."""
 
 import gc
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from pacs_core.cli.errors import BROKEN_PIPE, report
 from pacs_core.cli.file_commands import GROUP, load_file_command
 from pacs_core.cli.kernel_commands import KERNEL_COMMANDS
-from pacs_core.cli.option import CommandGroup
+from pacs_core.cli.option import CommandGroup, import_target
 from pacs_core.cli.plain_lines import NotPlainError, read_plain_line
 from pacs_core.entry_points import find_entry_points
+
+_MOST_WORDS: Final = 3
+"""Of the name of a command of ours."""
 
 
 def run(arguments: list[str]) -> int:
@@ -37,17 +40,36 @@ def _find_command(arguments: list[str]) -> Callable[[], Any]:
         gc.enable()  # which `main` has switched off
     if plain is not None:
         return plain
-    # For help, for mistakes, and for commands of the node, which import more than Cyclopts.
+    # For help, for mistakes, and for commands of plugins that talk to a node.
     from pacs_core.cli.application import run_application
 
     return partial(run_application, arguments)
 
 
 def _find_plain(arguments: list[str]) -> Callable[[], Any] | None:
-    """Return the call that a plain line of a command for files stands for."""
-    own = {name.partition(" ")[0] for name in KERNEL_COMMANDS}
-    if not arguments or arguments[0].startswith("-") or arguments[0] in own:
+    """Return the call that a plain line stands for, of a command of ours or of one for files."""
+    if not arguments or arguments[0].startswith("-"):
         return None
+    own = {name.partition(" ")[0] for name in KERNEL_COMMANDS}
+    found = _find_own(arguments) if arguments[0] in own else _find_file_command(arguments)
+    if found is None:
+        return None
+    command, typed = found
+    try:
+        positional, keywords = read_plain_line(command, typed)
+    except NotPlainError:
+        return None
+    return partial(command, *positional, **keywords)
+
+
+def _find_own(arguments: list[str]) -> tuple[Callable[..., Any], list[str]] | None:
+    for words in range(_MOST_WORDS, 0, -1):
+        if found := KERNEL_COMMANDS.get(" ".join(arguments[:words])):
+            return import_target(f"pacs_core.cli.commands.{found[0]}"), arguments[words:]
+    return None
+
+
+def _find_file_command(arguments: list[str]) -> tuple[Callable[..., Any], list[str]] | None:
     points = find_entry_points(GROUP)
     point = next((each for each in points if each.name == arguments[0]), None)
     if point is None:
@@ -57,8 +79,4 @@ def _find_plain(arguments: list[str]) -> Callable[[], Any] | None:
         if not typed or typed[0] not in command.commands:
             return None
         command, typed = load_file_command(point, command.commands[typed[0]]), typed[1:]
-    try:
-        positional, keywords = read_plain_line(command, typed)
-    except NotPlainError:
-        return None
-    return partial(command, *positional, **keywords)
+    return command, typed

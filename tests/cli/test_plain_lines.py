@@ -19,9 +19,19 @@ from pydicom.data import get_testdata_file
 from pacs_core.api.file_commands import CommandGroup, JobsOption, Option, OptionGroup
 from pacs_core.cli.cyclopts_commands import join_lines, to_cyclopts
 from pacs_core.cli.file_commands import GROUP
+from pacs_core.cli.kernel_commands import KERNEL_COMMANDS
 from pacs_core.cli.option import import_target
 from pacs_core.cli.plain_lines import NotPlainError, read_plain_line
 from pacs_core.entry_points import find_entry_points
+
+
+def find_own_functions():
+    """Return all commands of the kernel, by name."""
+    return {
+        name: command
+        for name, (target, _) in KERNEL_COMMANDS.items()
+        if isinstance(command := import_target(f"pacs_core.cli.commands.{target}"), FunctionType)
+    }
 
 
 def find_functions():
@@ -115,9 +125,8 @@ def rest_only(*numbers: int, flag: Annotated[bool, Option("--flag", "-F")] = Fal
     """Do nothing."""
 
 
-COMMANDS = find_functions() | {
-    each.__name__: each for each in (all_kinds, derived, list_before, list_last, rest_only)
-}
+MADE_UP = (all_kinds, derived, list_before, list_last, rest_only)
+COMMANDS = find_functions() | find_own_functions() | {each.__name__: each for each in MADE_UP}
 WORDS = [
     "a", "b c", "a=b", "1", "007", "15", "2.5", "1.", ".5", "1e3", "1_0", "0x10", "\u0663", "-",
     "--", "-1", "-x", "", "=", "none", "Null", "[a", "[1, 2]", '["a"]', "{}", '{"a": 1}', "true",
@@ -288,7 +297,11 @@ def test_a_plain_line_needs_no_cyclopts_and_a_mistake_is_said_as_ever():
         "True 2",
         "pacs: Unknown option: --cuont. Did you mean --count?\n",
     )
+    assert run("serve", "--config", "nowhere.toml")[0] == "False 2"
+    assert run("archive", "aside", "list", "--config", "nowhere.toml")[0] == "False 2"
     assert run("dicomdir", "shwo")[0] == "True 2"
+    assert run("serve", "--port", "http")[0] == "True 2"
+    assert run("archive", "aside")[0] == "True 0"
     assert run("uid", "--help")[0] == "True 0"
 
 

@@ -6,8 +6,6 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from pacs_core.app import Assembly, open_archive
 from pacs_core.archive import ArchiveCopy, CopyOutcome, ReadPace
 from pacs_core.cli.assembling import assemble_for_command
@@ -15,6 +13,7 @@ from pacs_core.cli.commands.conflicts import Accepted
 from pacs_core.cli.errors import FAILURE, CommandError, UsageError
 from pacs_core.cli.local import local_origin, record, require_archive, require_data_directory
 from pacs_core.cli.logs import configure_logging
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import LogLevelOption
 from pacs_core.cli.output import complain, count, say
 from pacs_core.cli.progress import progress
@@ -26,8 +25,8 @@ _FAULTS = (CopyOutcome.DAMAGED, CopyOutcome.FAILED)
 
 def copy(
     *,
-    source: Annotated[Path, Parameter(name="--from")],
-    target: Annotated[Path, Parameter(name="--to")],
+    source: Annotated[Path, Option("--from")],
+    target: Annotated[Path, Option("--to")],
     rate: float = 0.0,
     log_level: LogLevelOption = None,
 ) -> int:

@@ -3,13 +3,12 @@
 from contextlib import aclosing
 from typing import Annotated, cast
 
-from cyclopts import Parameter
-
 from pacs_core.app import Assembly, OpenArchive, open_archive
 from pacs_core.archive import Aside, NodeArchive, NotSetAsideError, SetAside, compare
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import CommandError
 from pacs_core.cli.local import require_archive, require_data_directory
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import count, print_table, say
 from pacs_core.cli.progress import progress
@@ -18,7 +17,7 @@ from pacs_core.contracts import InstanceHeldError, Origin
 from pacs_core.dataset import keyword_of, short_name_of
 
 ORIGIN = Origin("aside")
-Yes = Annotated[bool, Parameter(negative=())]
+Yes = Annotated[bool, Option()]
 
 
 def list_all(*, options: LocalOptions = LOCAL) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import define, field
-from cyclopts import Parameter
 
 from pacs_core.app import Assembly, OpenArchive, open_archive
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import FAILURE, CommandError, UsageError
 from pacs_core.cli.keys import UNIQUE_KEYS, patient_conditions
 from pacs_core.cli.local import require_archive, require_data_directory
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import count, print_table, say
 from pacs_core.cli.running import run_async
@@ -109,8 +109,8 @@ def conflicts(
     uid: str = "",
     /,
     *,
-    accept: Annotated[bool, Parameter(negative=())] = False,
-    accepted: Annotated[bool, Parameter(negative=())] = False,
+    accept: Annotated[bool, Option()] = False,
+    accepted: Annotated[bool, Option()] = False,
     options: LocalOptions = LOCAL,
 ) -> int:
     """Show what the instances of the archive contradict, and settle it.

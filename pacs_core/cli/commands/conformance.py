@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from attrs import asdict
-from cyclopts import Parameter
 
 from pacs_core.cli.assembling import load_assembly
 from pacs_core.cli.logs import configure_logging
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import ConfigOption, LogLevelOption
 from pacs_core.conformance import Statement, sections, state, to_html, to_markdown
 
 
 def conformance(
     *,
-    form: Annotated[Literal["md", "html", "json"], Parameter(name="--format")] = "md",
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    form: Annotated[Literal["md", "html", "json"], Option("--format")] = "md",
+    output: Annotated[Path | None, Option("--output", "-o")] = None,
     config: ConfigOption = None,
     log_level: LogLevelOption = None,
 ) -> None:

@@ -2,20 +2,17 @@
 
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from pacs_core.app import Assembly, open_archive
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import CommandError
 from pacs_core.cli.local import require_archive, require_data_directory
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import print_table, say
 from pacs_core.cli.running import run_async
 
 
-def consumers(
-    *, forget: Annotated[str, Parameter(negative=())] = "", options: LocalOptions = LOCAL
-) -> None:
+def consumers(*, forget: Annotated[str, Option()] = "", options: LocalOptions = LOCAL) -> None:
     """Show the change consumers that the index keeps changes for, and how many each has to do.
 
     Parameters

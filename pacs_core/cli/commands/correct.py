@@ -4,14 +4,13 @@ from contextlib import aclosing
 from time import localtime, strftime
 from typing import Annotated, Any
 
-from cyclopts import Parameter
-
 from pacs_core.app import Assembly, open_archive
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.correction_losses import find_losses
 from pacs_core.cli.errors import CommandError, UsageError
 from pacs_core.cli.keys import parse_keys
 from pacs_core.cli.local import local_origin, require_archive, require_data_directory
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import complain, count, print_table, say
 from pacs_core.cli.running import run_async
@@ -26,7 +25,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dataset import Changes, keyword_of
 
-Yes = Annotated[bool, Parameter(negative=())]
+Yes = Annotated[bool, Option()]
 _NAMED = 20
 """Losses that are named; all are counted."""
 
@@ -37,8 +36,8 @@ def update(
     study: str = "",
     series: str = "",
     instance: str = "",
-    set_: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative=())] = None,
-    delete: Annotated[list[str] | None, Parameter(name=["--delete", "-d"], negative=())] = None,
+    set_: Annotated[list[str] | None, Option("--set", "-s")] = None,
+    delete: Annotated[list[str] | None, Option("--delete", "-d")] = None,
     reason: str = "CORRECT",
     comment: str = "",
     in_advance: Yes = False,

@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from pacs_core.app import Assembly, open_archive
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import CommandError, UsageError
 from pacs_core.cli.keys import UNIQUE_KEYS, patient_conditions
 from pacs_core.cli.keys import Level as LevelName
 from pacs_core.cli.local import local_origin, require_archive, require_data_directory
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import complain, count, say
 from pacs_core.cli.running import run_async
@@ -27,7 +26,7 @@ from pacs_core.contracts import (
 )
 from pacs_core.dimse import is_valid_uid
 
-Uids = Annotated[list[str] | None, Parameter(negative=())]
+Uids = Annotated[list[str] | None, Option()]
 
 
 def delete(
@@ -38,7 +37,7 @@ def delete(
     in_study: str | None = None,
     of_patient: str | None = None,
     override: str = "",
-    yes: Annotated[bool, Parameter(negative=())] = False,
+    yes: Annotated[bool, Option()] = False,
     options: LocalOptions = LOCAL,
 ) -> int:
     """Delete instances from this machine's archive.

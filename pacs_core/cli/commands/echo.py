@@ -3,10 +3,9 @@
 from time import perf_counter
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from pacs_core.association import Association, AssociationError, Proposal
 from pacs_core.cli.errors import FAILURE
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import CLIENT, ClientOptions
 from pacs_core.cli.output import complain, say
 from pacs_core.cli.running import run_async
@@ -20,7 +19,7 @@ def echo(
     peer: str,
     /,
     *,
-    count: Annotated[int, Parameter(name=["--count", "-n"])] = 1,
+    count: Annotated[int, Option("--count", "-n")] = 1,
     options: ClientOptions = CLIENT,
 ) -> int:
     """Verify that a peer answers (C-ECHO, PS3.4 Annex A).

@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator, Collection, Iterable
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from pacs_core.app import Assembly, open_transcoder
 from pacs_core.association import AssociationError
 from pacs_core.cli.assembling import load_assembly
@@ -13,6 +11,7 @@ from pacs_core.cli.errors import FAILURE, UsageError
 from pacs_core.cli.file_counts import complain_of_nothing, name_skipped
 from pacs_core.cli.files import DicomFile, Skipped, Unusable, inspect_all
 from pacs_core.cli.folders import walk
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import CLIENT, ClientOptions, VerboseOption
 from pacs_core.cli.output import complain, say
 from pacs_core.cli.running import run_async
@@ -29,7 +28,7 @@ def explain(
     peer: str,
     /,
     *paths: Path,
-    ask: Annotated[bool, Parameter(negative=())] = False,
+    ask: Annotated[bool, Option()] = False,
     verbose: VerboseOption = False,
     options: ClientOptions = CLIENT,
 ) -> int:

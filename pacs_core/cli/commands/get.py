@@ -4,13 +4,12 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from pacs_core.association import AssociationError, AssociationOptions, Proposal
 from pacs_core.cli.errors import FAILURE, UsageError
 from pacs_core.cli.holdings import Retrieval, plan_retrievals
 from pacs_core.cli.keys import Level, Root, hint_above
 from pacs_core.cli.models import ModelUids, model_for
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import CLIENT, ClientOptions, Keys
 from pacs_core.cli.output import complain
 from pacs_core.cli.progress import progress
@@ -27,7 +26,7 @@ def get(
     peer: str,
     /,
     *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    output: Annotated[Path, Option("--output", "-o")],
     key: Keys = None,
     level: Level | None = None,
     root: Root | None = None,

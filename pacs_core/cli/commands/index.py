@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import evolve, frozen
-from cyclopts import Parameter
 
 from pacs_core.app import Assembly, OpenArchive, open_archive
 from pacs_core.archive import (
@@ -22,6 +21,7 @@ from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.commands.conflicts import list_conflicts
 from pacs_core.cli.errors import FAILURE, UsageError
 from pacs_core.cli.local import record, require_archive, require_data_directory
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import count, say
 from pacs_core.cli.progress import Advance, progress
@@ -88,10 +88,10 @@ class _ProgressSteps:
 
 def verify(
     *,
-    content: Annotated[bool, Parameter(negative=())] = False,
+    content: Annotated[bool, Option()] = False,
     rate: float = 100.0,
-    restart: Annotated[bool, Parameter(negative=())] = False,
-    consistency: Annotated[bool, Parameter(negative=())] = False,
+    restart: Annotated[bool, Option()] = False,
+    consistency: Annotated[bool, Option()] = False,
     options: LocalOptions = LOCAL,
 ) -> int:
     """Name every difference between index and object store.

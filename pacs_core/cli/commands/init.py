@@ -7,11 +7,11 @@ from string import Template
 from typing import Annotated, Final, TypeVar
 
 from attrs import frozen
-from cyclopts import Parameter
 from importlib_metadata import entry_points
 
 from pacs_core.cli.certificates import make_certificates
 from pacs_core.cli.errors import CommandError, UsageError
+from pacs_core.cli.option import Option
 from pacs_core.cli.output import complain, say
 from pacs_core.config import literal, load_config
 from pacs_core.plugins import ENTRY_POINT_GROUP
@@ -86,7 +86,7 @@ class _Answers:
 def init(
     folder: Path = Path(),
     *,
-    yes: Annotated[bool, Parameter(negative=())] = False,
+    yes: Annotated[bool, Option()] = False,
     ae_title: str = "PACS",
     host: str = "127.0.0.1",
     port: int = 11112,

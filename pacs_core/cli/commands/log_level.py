@@ -2,8 +2,6 @@
 
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from pacs_core.app.control import (
     LOG_LEVELS,
     SET_LOG_LEVELS,
@@ -14,6 +12,7 @@ from pacs_core.app.control import (
 )
 from pacs_core.cli.commands.node import ProcessOption
 from pacs_core.cli.logs import configure_logging
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import print_table
 from pacs_core.cli.running import run_async
@@ -26,8 +25,8 @@ def log_level(
     level: LogLevel | None = None,
     /,
     *,
-    logger: Annotated[tuple[str, ...], Parameter(negative=())] = (),
-    reset: Annotated[bool, Parameter(negative=())] = False,
+    logger: Annotated[tuple[str, ...], Option()] = (),
+    reset: Annotated[bool, Option()] = False,
     process: ProcessOption = None,
     options: LocalOptions = LOCAL,
 ) -> None:

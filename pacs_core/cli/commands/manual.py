@@ -3,18 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from pacs_core.cli.drafts import Draft
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.manual import write_page
+from pacs_core.cli.option import Option
 from pacs_core.cli.output import say
 from pacs_core.cli.whole_application import build_whole_app, iterate_commands
 
 
-def man(
-    *command: str, output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None
-) -> None:
+def man(*command: str, output: Annotated[Path | None, Option("--output", "-o")] = None) -> None:
     """Write a manual page for each command, those of plugins too, or print one.
 
     ``pacs man --output ~/.local/share/man/man1`` lets ``man pacs-store`` show that of ``pacs

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-from cyclopts import Parameter
-
 from pacs_core.cli.assembling import assemble_for_command
 from pacs_core.cli.errors import FAILURE, UsageError
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import ConfigOption, JsonOption
 from pacs_core.cli.output import complain, dump_json, print_table, say
 from pacs_core.contracts import DataState, DataVersion
@@ -24,7 +23,7 @@ _MEANING: Final = {
 
 def migrate(
     *,
-    check: Annotated[bool, Parameter(negative=())] = False,
+    check: Annotated[bool, Option()] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:

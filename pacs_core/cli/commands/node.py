@@ -2,20 +2,17 @@
 
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from pacs_core.app.control import RELOAD, STOP, Reload, Stop, connect_to_node
 from pacs_core.app.control.operations import Nothing
 from pacs_core.cli.logs import configure_logging
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import LOCAL, LocalOptions
 from pacs_core.cli.output import say
 from pacs_core.cli.running import run_async
 
 ProcessOption = Annotated[
     int | None,
-    Parameter(
-        help="Which of several nodes on the data directory: the process that gets its signals."
-    ),
+    Option(help="Which of several nodes on the data directory: the process that gets its signals."),
 ]
 
 
@@ -38,7 +35,7 @@ async def _reload(process: int | None, options: LocalOptions) -> Reload:
 
 def stop(
     *,
-    abort: Annotated[bool, Parameter(negative=())] = False,
+    abort: Annotated[bool, Option()] = False,
     process: ProcessOption = None,
     options: LocalOptions = LOCAL,
 ) -> None:

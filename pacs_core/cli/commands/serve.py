@@ -10,8 +10,6 @@ from pathlib import Path
 from socket import gaierror, socket
 from typing import Annotated, Final
 
-from cyclopts import Parameter
-
 from pacs_core.app import (
     Assembly,
     Sockets,
@@ -29,6 +27,7 @@ from pacs_core.app import (
 from pacs_core.cli.assembling import text
 from pacs_core.cli.errors import CommandError, report
 from pacs_core.cli.logs import configure_logging
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import ConfigOption, DataOption, LogLevelOption
 from pacs_core.cli.output import complain, count, say
 from pacs_core.cli.running import run_async
@@ -59,7 +58,7 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     workers: int | None = None,
-    plugin: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
+    plugin: Annotated[tuple[Path, ...], Option()] = (),
     log_level: LogLevelOption = None,
 ) -> int:
     """Run the archive until SIGINT or SIGTERM.

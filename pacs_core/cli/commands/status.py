@@ -9,13 +9,13 @@ from json import dumps
 from typing import Annotated, Final
 
 from attrs import asdict
-from cyclopts import Parameter
 
 from pacs_core.app import dicom_urls
 from pacs_core.app.control import STATUS, NodeStatus, connect_to_node
 from pacs_core.app.control.operations import Nothing
 from pacs_core.cli.errors import FAILURE
 from pacs_core.cli.logs import configure_logging
+from pacs_core.cli.option import Option
 from pacs_core.cli.options import LOCAL, JsonOption, LocalOptions
 from pacs_core.cli.output import complain, count, print_table, say
 from pacs_core.cli.running import run_async
@@ -26,7 +26,7 @@ _SOON: Final = timedelta(days=30)
 _CLEAR: Final = "\x1b[H\x1b[2J"
 
 WatchOption = Annotated[
-    float | None, Parameter(help="Show it again every so many seconds, until Ctrl-C.")
+    float | None, Option(help="Show it again every so many seconds, until Ctrl-C.")
 ]
 
 
