@@ -57,6 +57,7 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _READ_AT_START: Final = ("PYTHON", "LD_", "MALLOC_", "OPENSSL_", "OPENBLAS_", "OMP_")
 _UNBUFFERED: Final = "PYTHONUNBUFFERED"
+_PATH: Final = "PYTHONPATH"
 _USUAL: Final[Mapping[str, object]] = {
     "executable": None, "pass_fds": (), "close_fds": True, "shell": False, "restore_signals": True,
     "gid": None, "gids": None, "uid": None, "umask": -1, "process_group": -1,
@@ -78,7 +79,7 @@ class _Server:
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603 our own program
                 [sys.executable, "-m", __name__, str(theirs.fileno())],
-                env=_environment,
+                env={name: value for name, value in _environment.items() if name != _PATH},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -153,7 +154,7 @@ def _interpreter_variables(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(_READ_AT_START) and name != _UNBUFFERED
+        if name.startswith(_READ_AT_START) and name not in {_UNBUFFERED, _PATH}
     }
 
 
@@ -249,7 +250,9 @@ def _become(request: Mapping[str, Any], streams: list[int]) -> list[str]:
             line_buffering=output is sys.stderr or output.isatty(),
             write_through=_UNBUFFERED in os.environ,
         )
-    sys.path[0] = request["folder"]
+    further = os.environ.get(_PATH)
+    folders = map(os.path.abspath, further.split(os.pathsep) if further else ())
+    sys.path[:1] = [request["folder"], *folders]
     while os.getppid() != request["parent"]:  # until who was between is gone
         time.sleep(0.0005)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

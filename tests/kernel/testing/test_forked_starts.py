@@ -39,8 +39,8 @@ def is_forked(process):
     "words",
     [
         ["--version"],
-        ["plugins", "list"],
-        ["plugins", "list", "--json"],
+        ["plugins"],
+        ["plugins", "--json"],
         ["config", "show"],
         ["dump", "nowhere.dcm"],
         ["dump", "odd.dcm"],
@@ -78,6 +78,24 @@ def test_a_node_is_a_process_of_its_own(forks, tmp_path, number, code):
         assert one.process.wait(60) == code
         assert two.process.poll() is None
     assert two.process.returncode == -9
+
+
+def test_plugins_on_a_path_of_its_own_are_found(forks, tmp_path):
+    """PYTHONPATH may lead to plugins that the process of the tests has not."""
+    info = tmp_path / "site" / "greeter-1.2.dist-info"
+    info.mkdir(parents=True)
+    (tmp_path / "site" / "greeter.py").write_text("import sys\nprint(*sys.path, sep='\\n')\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: greeter\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[pacs_core.plugins]\ngreeter = greeter\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}other"}
+    said = []
+    for on in (True, False):
+        forks(on)
+        command = [*MAIN, "plugins"]
+        said.append(subprocess.check_output(command, cwd=tmp_path, env=environment, text=True))
+    assert said[0] == said[1]
+    assert said[0].startswith(f"{tmp_path}\n{tmp_path / 'site'}\n{tmp_path / 'other'}\n")
+    assert any({"greeter", "1.2"} <= {*line.split()} for line in said[0].splitlines())
 
 
 def test_a_session_of_its_own(forks, tmp_path):
