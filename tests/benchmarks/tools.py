@@ -1,4 +1,4 @@
-"""Programs for files, and what they are called with for a folder: ours, and those of DCMTK.
+"""Programs for files, and what they are called with for a folder: ours, and those of others.
 
 DCMTK's are called in two ways: file after file, as a shell's loop does, and by xargs with as many
 processes as there are cores, each with many files where a program takes several.
@@ -30,27 +30,73 @@ class Task:
         Kind of files: "ct", "report", "pdf", "stl", "jpeg" or "bmp"; or the name of a task whose
         output they are, by the same programs.
     ours : tuple of str
-        Words, with places for the folder and for a target to write.
+        Words, with places for the folder, for a target to write, and for a key and its certificate.
     dcmtk : tuple of str
-        Program, and its options.
+        Program, and its options, with the same places.
     writes : str
         How names end of what DCMTK's is called with, beside each single file, to write; empty if it
         takes many files.
+    single : bool
+        DCMTK's takes one file.
     whole : bool
-        DCMTK's is called once, in the folder.
+        DCMTK's is called once, in a copy of the folder.
     """
 
     source: str = "ct"
     ours: tuple[str, ...]
     dcmtk: tuple[str, ...]
     writes: str = ""
+    single: bool = False
     whole: bool = False
 
+
+_TOLD: Final = (
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientID",
+    "PatientName", "StudyDate", "StudyDescription", "SeriesDescription", "Modality", "Rows",
+    "Columns", "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "PhotometricInterpretation",
+    "BurnedInAnnotation", "PatientIdentityRemoved",
+)  # fmt: skip
+"""Attributes of which `pacs info` tells."""
 
 _FOLDERS: Final = ("{folder}", "{target}")
 TASKS: Final = {
     "dump": Task(ours=("dump", "{folder}"), dcmtk=("dcmdump", "-q")),
-    "info": Task(ours=("info", "{folder}"), dcmtk=("dcmftest",)),
+    "info": Task(
+        ours=("info", "{folder}"),
+        dcmtk=("dcmdump", "-q", "+F", *(word for each in _TOLD for word in ("+P", each))),
+    ),
+    # It reads 132 bytes of each, and says whether they begin a DICOM file.
+    "is-dicom": Task(ours=("info", "{folder}"), dcmtk=("dcmftest",)),
+    "find-files": Task(
+        ours=("find-files", "{folder}", "-k", "PatientID=1CT1"),
+        dcmtk=("dcmdump", "-q", "+F", "+P", "PatientID"),
+    ),
+    "validate": Task(ours=("validate", "{folder}"), dcmtk=("dciodvfy",), single=True),
+    "sign": Task(
+        ours=(
+            "sign",
+            "{folder}",
+            "--output",
+            "{target}",
+            "--private-key",
+            "{key}",
+            "--certificate",
+            "{certificate}",
+        ),
+        dcmtk=("dcmsign", "-q", "+s", "{key}", "{certificate}"),
+        writes=".dcm",
+    ),
+    "verify": Task(
+        source="sign",
+        ours=("verify", "{folder}", "--ca", "{certificate}"),
+        dcmtk=("dcmsign", "+cf", "{certificate}"),
+        single=True,
+    ),
+    "deidentify": Task(
+        ours=("deidentify", *_FOLDERS),
+        dcmtk=("gdcmanon", "-e", "-c", "{certificate}"),
+        writes=".dcm",
+    ),
     "modify": Task(
         ours=("modify", "{folder}", "--set", f"PatientName={NAME}", "--in-place"),
         dcmtk=("dcmodify", "-q", "-nb", "-m", f"PatientName={NAME}"),
@@ -111,15 +157,19 @@ class Toolbox(Contestant):
     def command_for(self, name: str, folder: Path, target: Path) -> Sequence[str]:
         """Return the command for all files of a folder, which prints, or writes a target."""
         task = TASKS[name]
+        places = {"folder": folder, "target": target}
+        places |= {each: folder.parent / f"{each}.pem" for each in ("key", "certificate")}
         if not self.at_once:
-            words = [each.format(folder=folder, target=target) for each in task.ours]
+            words = [each.format(**places) for each in task.ours]
             return [sys.executable, "-m", "pacs_core.cli.main", *words]
-        program, *options = task.dcmtk
+        program, *options = (each.format(**places) for each in task.dcmtk)
         words = [dcmtk(program), *options]
         if task.whole:  # on a copy, as ours makes one
             copy = shlex.join(["cp", "-r", str(folder), str(target)])
             return ["sh", "-c", f"{copy} && cd {shlex.quote(str(target))} && {shlex.join(words)}"]
         line = f"-n {self.batch} {shlex.join(words)}"
+        if task.single:  # these say what they have found as if it were wrong
+            line = f"-n 1 {shlex.join(words)} 2>&1"
         if task.writes:
             written = f"{shlex.quote(str(target))}/{{}}{task.writes}"
             line = f"-I{{}} {shlex.join(words)} {{}} {written}"

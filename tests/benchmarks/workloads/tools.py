@@ -1,4 +1,4 @@
-"""Programs for files: commands of `pacs` beside those of DCMTK, on a folder."""
+"""Programs for files: commands of `pacs` beside those of others, on a folder."""
 
 import re
 import resource
@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 import numpy as np
+import trustme
 from PIL import Image
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
@@ -25,7 +26,11 @@ _RATE = Metric("files, whole run", "/s")
 _TIME = Metric("processor time of a file", "ms", higher_is_better=False)
 _FILES = 500
 _TIMEOUT = 600
-_PRINTED = {"dump": rb"CompressedSamples\^CT1", "info": rb"(?m)\d{6}$", "sr": rb"Some UID"}
+_PRINTED = {
+    "dump": rb"CompressedSamples\^CT1", "info": rb"(?m)\d{6}$", "is-dicom": rb"(?m)\d{6}$",
+    "find-files": rb"(?m)\d{6}$", "sr": rb"Some UID", "verify": rb"(?m): valid,|: OK$",
+    "validate": rb"(?m)\d{6}: \d+ error|CTImage",
+}  # fmt: skip
 """What is printed once of each file, as a regular expression."""
 
 
@@ -55,6 +60,10 @@ def _session(task: str, count: int, contestant: Contestant, directory: Path) -> 
 
 
 def _prepare(task: str, count: int, contestant: Toolbox, directory: Path, folder: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    authority = trustme.CA(key_type=trustme.KeyType.RSA)
+    authority.cert_pem.write_to_path(directory / "certificate.pem")
+    authority.private_key_pem.write_to_path(directory / "key.pem")
     source = TASKS[task].source
     if source not in TASKS:
         _write_files(folder, count, source)
