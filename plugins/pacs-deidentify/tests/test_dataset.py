@@ -379,6 +379,28 @@ def test_cleaned_text_has_no_identifier(text: str, words: list[str]) -> None:
         assert clean("axial 5 mm, L3/L4 T2w 120 kV") == "axial 5 mm, L3/L4 T2w 120 kV" or words
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{uid}",
+        "Ruiz {uid} Ruiz",
+        "{uid}Ruiz",
+        "Ruiz{uid}",
+        "x{uid}.7",
+        "{uid}\\{uid}",
+        "{uid} 4711{uid}",
+    ],
+)
+def test_uids_and_names_are_taken_out_wherever_they_touch(text: str) -> None:
+    uid, other = "1.2.840.99.1.4711", "1.2.840.99.1.47110"
+    cleaner = TextCleaner([uid, "Ruiz", "4711"], lambda found: "2.25.1")
+    cleaned = cleaner.sweep(text.format(uid=uid))
+    assert uid not in cleaned
+    assert "ruiz" not in cleaned.lower()
+    assert cleaner.holds(text.format(uid=uid).encode(), len(uid))
+    assert not cleaner.holds(other.encode(), len(uid))
+
+
 def test_time_to_clean_grows_with_the_text_only() -> None:
     cleaner = TextCleaner(["Ruiz"], KEY.uid)
     for piece in ("a", "a-", "1.", "12 ", "Dr ", "a@", "1-2-", "Name:"):

@@ -197,10 +197,10 @@ def _read_dataset(meta: FileMeta, encoding: Encoding, content: IO[bytes]) -> Rea
             if part and part.original_encoding[0] is encoding.explicit:
                 raise DeidentificationError("it is not encoded as its transfer syntax says")
             if not whole:
-                is_implicit, is_little = part.original_encoding
-                whole.set_original_encoding(is_implicit, is_little, part.original_character_set)
-            for tag in part.keys():  # noqa: SIM118 iteration would convert each element
-                whole[tag] = part.get_item(tag)
+                whole = part
+            else:
+                for tag in part.keys():  # noqa: SIM118 iteration would convert each element
+                    whole[tag] = part.get_item(tag)
             span = find_pixels(content, encoding)
         except (
             EOFError, MalformedDataset, BytesLengthException, NotImplementedError, TypeError,

@@ -20,6 +20,7 @@ from pacs_deidentify.text import LONG, TextCleaner
 
 _DELIMITER: Final = "\\"
 _CODES: Final = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
+_VRS: Final = frozenset(VR)
 _TEXTS: Final = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _NUMBERS: Final = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
 _PIXELS: Final = frozenset({0x7FE0_0008, 0x7FE0_0009, 0x7FE0_0010})
@@ -43,7 +44,7 @@ def is_plausible(dataset: Dataset, tag: BaseTag, vr: str, cleaner: TextCleaner |
     raw = dataset.get_item(tag)
     if not raw.value:
         return True
-    if raw.VR is not None and raw.VR not in set(VR):
+    if raw.VR is not None and raw.VR not in _VRS:
         return False
     read = str(raw.VR or vr)
     # Private elements are converted as they are read.

@@ -1,7 +1,8 @@
 """Text that is cleaned of what identifies somebody (PS3.15 E.3.5, E.3.4)."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from pacs_deidentify.forms import UNSPACED, composed, fold, fold_latin
@@ -89,6 +90,33 @@ def _spelling(text: str) -> str:
     return re.escape(text).replace(r"\ ", r"[\s^,_.'-]+")
 
 
+@lru_cache(maxsize=128)
+def _compile(known: frozenset[str]) -> re.Pattern[str] | None:
+    """Return a pattern for any of some texts; None if there are none.
+
+    It takes a third of the time of a small file, and is the same for all files of a study.
+    """
+    if not known:
+        return None
+    # The longest first: of "Anna Maria" nothing is left.
+    texts = sorted(known, key=lambda text: (-len(text), text))
+    unspaced = [re.escape(text) for text in texts if len(text) > 1 and UNSPACED.search(text)]
+    either = "|".join([_pattern(texts), *unspaced])
+    # Most letters begin none of them, which is told faster than what is before a letter.
+    first = "".join(sorted({re.escape(text[0]) for text in texts}))
+    return re.compile(f"(?i)(?=[{first}])(?:{either})")
+
+
+def _find(uid: str, text: str) -> Iterator[tuple[int, int]]:
+    """Iterate over where a UID is, and no digits beside it."""
+    start = text.find(uid)
+    while start >= 0:
+        end = start + len(uid)
+        if not (text[start - 1 : start].isdecimal() or text[end : end + 1].isdecimal()):
+            yield start, end
+        start = text.find(uid, start + 1)
+
+
 class TextCleaner:
     """Takes identifiers and what looks like some out of text.
 
@@ -109,31 +137,26 @@ class TextCleaner:
         replace_uid: Callable[[str], str],
         patterns: Iterable[re.Pattern[str]] = (),
     ) -> None:
-        # The longest first: of "Anna Maria" nothing is left.
-        known = sorted({fold(text).lower() for text in identifiers}, key=len, reverse=True)
-        unspaced = [re.escape(text) for text in known if len(text) > 1 and UNSPACED.search(text)]
-        either = "|".join([_pattern(known), *unspaced])
-        # Most letters begin none of them, which is told faster than what is before a letter.
-        first = "".join(sorted({re.escape(text[0]) for text in known}))
-        self._known = re.compile(f"(?i)(?=[{first}])(?:{either})") if known else None
+        known = {fold(text).lower() for text in identifiers}
+        # Instances of a study have UIDs of their own, and all else in common.
+        self._uids = sorted(filter(_UID.fullmatch, known))
+        self._known = _compile(frozenset(known.difference(self._uids)))
         self._replace_uid = replace_uid
         self._patterns = (*_PRECISE, *_CAUTIOUS, *patterns)
 
     def holds(self, data: bytes, least: int) -> bool:
         """Whether bytes have an identifier of some length in them."""
-        if self._known is None:
-            return False
         texts = [fold_latin(data)]
         if not data.isascii():
             texts.append(fold(data.decode("utf-8", "replace")))
-        found = (match for text in texts for match in self._known.finditer(text))
-        return any(len(match[0]) >= least for match in found)
+        found = (span for text in texts for span in self._spans(text))
+        return any(end - start >= least for start, end in found)
 
     def names(self, code: bytes) -> bool:
         """Whether a code string is somebody's name, or part of it, and no word of the standard."""
         text = code.decode("latin-1")
-        found = self._known.finditer(text) if self._known else ()
-        return any(match[0].lower() not in load_code_words() for match in found)
+        found = (text[start:end].lower() for start, end in self._spans(text))
+        return any(each not in load_code_words() for each in found)
 
     def sweep(self, text: str) -> str:
         """Return text without what certainly identifies somebody."""
@@ -161,11 +184,20 @@ class TextCleaner:
     def _take_out(self, text: str) -> str:
         """Return text without what is known, which is looked for in its plainest form."""
         written = composed(text)
-        spans = (
-            [match.span() for match in self._known.finditer(fold(written))] if self._known else []
-        )
-        if not spans:
-            return text
-        ends = [0, *(end for _, end in spans)]
-        kept = [written[end:start] for end, (start, _) in zip(ends, spans, strict=False)]
-        return MARK.join([*kept, written[ends[-1] :]])
+        kept, last = [], 0
+        for start, end in sorted(self._spans(fold(written))):
+            if start >= last:
+                kept.append(written[last:start])
+            last = max(last, end)
+        return MARK.join([*kept, written[last:]]) if last else text
+
+    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Iterate over where what is known is; places may overlap."""
+        uids = [span for uid in self._uids if uid in text for span in _find(uid, text)]
+        yield from uids
+        if self._known is None:
+            return
+        yield from (match.span() for match in self._known.finditer(text))
+        # What begins within a UID must not hide what begins behind it.
+        for _, end in uids:
+            yield from (match.span() for match in self._known.finditer(text, end))
