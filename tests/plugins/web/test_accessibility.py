@@ -119,6 +119,27 @@ def test_pages_fit_a_narrow_window(open_page, paths):
     assert {path: width for path, width in widths.items() if width > 320} == {}
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_out_of_sight_on_a_telephone(open_page, paths, scheme):
+    """Records are cards there, and axe finds nothing either."""
+    page = open_page(scheme, width=390, height=844)
+    scrolled, found = {}, {}
+    for path in paths:
+        page.goto(path)
+        scrolled[path] = page.evaluate(
+            "Math.max(0, ...[...document.querySelectorAll('.records tbody, .dataset')].map("
+            "(each) => each.scrollWidth - each.closest('.scroll').clientWidth))"
+        )
+        found[path] = violations_of(page)
+    assert {path: width for path, width in scrolled.items() if width} == {}
+    assert {path: problems for path, problems in found.items() if problems} == {}
+    page.goto("/ui/")
+    assert (
+        page.locator(".records tbody tr").first.evaluate("(row) => getComputedStyle(row).display")
+        == "grid"
+    )
+
+
 def tab_to(page, selector):
     """Press Tab until something has the focus, and can be seen to have it."""
     for _ in range(STEPS):

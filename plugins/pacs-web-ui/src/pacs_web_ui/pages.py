@@ -27,6 +27,7 @@ from pacs_web_ui.studies import (
     read_search,
     search_studies,
 )
+from pacs_web_ui.viewer.display_sets import DOCUMENTS
 
 
 def page_routes(context: WebContext, settings: WebUiSettings) -> list[BaseRoute]:
@@ -122,6 +123,7 @@ class Pages:
         return self._renderer.page(
             request, "instance.html", study=study, identity=stored.identity, rows=rows,
             problem=problem, has_pixels=has_pixels,
+            is_document=stored.identity.sop_class_uid in DOCUMENTS,
         )  # fmt: skip
 
     async def ask_to_delete(self, request: Request) -> Response:

@@ -14,6 +14,9 @@ _SR: Final = "1.2.840.10008.5.1.4.1.1.88."
 """Root of the SR documents (PS3.3 A.35), Key Object Selection among them."""
 _PDF: Final = "1.2.840.10008.5.1.4.1.1.104.1"
 _CDA: Final = "1.2.840.10008.5.1.4.1.1.104.2"
+DOCUMENTS: Final = frozenset({_PDF, _CDA})
+"""SOP Classes of documents that browsers show as DICOMweb renders them."""
+
 _VIDEOS: Final = frozenset(f"1.2.840.10008.5.1.4.1.1.77.1.{n}.1" for n in (1, 2, 4))
 _SERIES_UID: Final = tag_of("SeriesInstanceUID")
 
