@@ -100,6 +100,20 @@ class RendererContract(ABC):
             assert _png_size(await renderer.render(_HEADER, [_frame()], part)) == (32, 64)
 
     @pytest.mark.anyio
+    async def test_pixels_that_are_no_squares(self) -> None:
+        """Those of a picture are, also within a viewport, turned, or cut (PS3.3 C.7.6.3.1.7)."""
+        region = Viewport(0, 0, SourceRegion(0, 0, 4, 8))
+        async with self.started() as renderer:
+            for options, size in (
+                (RenderingOptions(pixel_aspect=2.0), (COLUMNS, 2 * ROWS)),
+                (RenderingOptions(pixel_aspect=0.5), (2 * COLUMNS, ROWS)),
+                (RenderingOptions(pixel_aspect=2.0, rotation=90), (2 * ROWS, COLUMNS)),
+                (RenderingOptions(pixel_aspect=2.0, viewport=Viewport(64, 99)), (64, 64)),
+                (RenderingOptions(pixel_aspect=2.0, viewport=region), (4, 16)),
+            ):
+                assert _png_size(await renderer.render(_HEADER, [_frame()], options)) == size
+
+    @pytest.mark.anyio
     async def test_options_matter(self) -> None:
         """A window, and annotations, make another picture."""
         async with self.started() as renderer:

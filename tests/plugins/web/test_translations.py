@@ -58,7 +58,7 @@ class Words(HTMLParser):
 
 def words_of(page):
     reader = Words()
-    reader.feed(page)
+    reader.feed(page.replace("<wbr>", ""))
     return reader.found
 
 
