@@ -202,6 +202,23 @@ class TestHostile:
         check_markup(write_page(found))
         assert write_text(found).startswith("Befund")
 
+    def test_pictures_within_are_no_text(self):
+        media = (
+            '<value mediaType="image/png" representation="B64">' + "QUJD" * 1_000_000 + "</value>"
+        )
+        entry = f"<entry><observationMedia ID='MM1'>{media}</observationMedia></entry>"
+        content = document(BODY.replace("</text><component>", f"</text>{entry}<component>"))
+        assert "[MM1]" in write_page(read_document(content))
+        with pytest.raises(DocumentError, match="too much text"):
+            read_document(narrative("x " * 1_500_000))
+
+    def test_what_is_deleted_again_and_again(self):
+        """It is struck out once, and does not double each time."""
+        deep = '<content revised="delete">' * 80 + "gone" + "</content>" * 80
+        found = read_document(narrative(deep))
+        assert "g\u0336o\u0336n\u0336e\u0336\n" in write_text(found)
+        assert len(write_page(found)) < 10_000
+
     @given(st.binary(max_size=200))
     def test_noise(self, content):
         with pytest.raises(DocumentError):

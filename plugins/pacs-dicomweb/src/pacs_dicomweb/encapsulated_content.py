@@ -9,6 +9,7 @@ and as the XML that it is.
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+import anyio
 import anyio.to_thread
 from pacs_web.api.http import HttpError
 from pacs_web.api.media_types import Representation
@@ -52,6 +53,8 @@ class EncapsulatedContent:
 
     def __init__(self, service: DicomWeb) -> None:
         self._service = service
+        # A document is in memory as a whole while it is made a page.
+        self._reading = anyio.Semaphore(2)
 
     @staticmethod
     def media_type_of(shown: Shown) -> str:
@@ -106,12 +109,13 @@ class EncapsulatedContent:
         """Answer with an HL7 CDA document as a page or as text."""
         if length > MOST_BYTES:
             raise HttpError(406, f"a document of {length} bytes is not shown; there is {XML}")
-        read = b"".join([bytes(piece) async for piece in content(ByteRange(0, length))])
         write = write_page if media_type == _HTML else write_text
-        try:
-            text = await anyio.to_thread.run_sync(lambda: write(read_document(read)))
-        except DocumentError as error:
-            raise HttpError(406, f"{error}; there is {XML}") from error
+        async with self._reading:
+            read = b"".join([bytes(piece) async for piece in content(ByteRange(0, length))])
+            try:
+                text = await anyio.to_thread.run_sync(lambda: write(read_document(read)))
+            except DocumentError as error:
+                raise HttpError(406, f"{error}; there is {XML}") from error
         await self._record(request, shown)
         tag = entity_tag([shown.instance], media_type)
         headers = {"Content-Security-Policy": POLICY, **({"ETag": tag} if tag else {})}

@@ -18,7 +18,9 @@ from xml.parsers import expat
 from attrs import define, frozen
 
 MOST_BYTES: Final = 16 << 20
-_MOST_ELEMENTS: Final = 200_000
+_MOST_ELEMENTS: Final = 50_000
+_MOST_TEXT: Final = 2 << 20
+"""Characters, those of pictures and the like that are within left out: they are not shown."""
 _DEEPEST: Final = 100
 _NAMESPACE: Final = "urn:hl7-org:v3"
 _TEXT: Final = re.compile(r"text/plain\b", re.IGNORECASE)
@@ -110,6 +112,9 @@ class _Handlers:
     tree: TreeBuilder
     depth: int = 0
     elements: int = 0
+    characters: int = 0
+    coded_from: int = 0
+    """Depth of the element whose text is a picture or the like; 0 if it is none."""
 
     def start(self, name: str, given: dict[str, str]) -> None:
         self.depth += 1
@@ -117,10 +122,27 @@ class _Handlers:
         if self.depth > _DEEPEST or self.elements > _MOST_ELEMENTS:
             raise DocumentError("the document is nested too deeply, or has too many elements")
         namespace, _, local = name.rpartition(" ")
+        is_coded = given.get("representation") == "B64"
+        if (
+            is_coded
+            and not self.coded_from
+            and not _TEXT.match(given.get("mediaType", "text/plain"))
+        ):
+            self.coded_from = self.depth
         # Of other namespaces, extensions as they are, nothing is known: they are no narrative.
         self.tree.start(local if namespace in {_NAMESPACE, ""} else f"x:{local}", given)
 
+    def data(self, text: str) -> None:
+        if self.coded_from:
+            return
+        self.characters += len(text)
+        if self.characters > _MOST_TEXT:
+            raise DocumentError("the document has too much text")
+        self.tree.data(text)
+
     def end(self, _name: str) -> None:
+        if self.coded_from == self.depth:
+            self.coded_from = 0
         self.depth -= 1
         self.tree.end("")
 
@@ -141,7 +163,7 @@ def _parse(content: bytes) -> Element:
     parser.buffer_text = True
     parser.StartElementHandler = handlers.start
     parser.EndElementHandler = handlers.end
-    parser.CharacterDataHandler = handlers.tree.data
+    parser.CharacterDataHandler = handlers.data
     parser.StartDoctypeDeclHandler = handlers.refuse
     try:
         parser.Parse(content, True)

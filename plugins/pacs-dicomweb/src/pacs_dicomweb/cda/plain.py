@@ -31,24 +31,24 @@ def _section(section: Section) -> Iterator[str]:
         yield from _section(each)
 
 
-def _within(element: Element) -> Iterator[str]:
-    yield _flat(element.text)
+def _within(element: Element, *, is_deleted: bool = False) -> Iterator[str]:
+    yield _flat(element.text, is_deleted)
     for each in element:
-        yield from _element(each)
-        yield _flat(each.tail)
+        yield from _element(each, is_deleted)
+        yield _flat(each.tail, is_deleted)
 
 
-def _element(element: Element) -> Iterator[str]:
+def _element(element: Element, is_deleted: bool) -> Iterator[str]:
     is_block = element.tag in _BLOCKS
     yield "\n" if is_block else "\n- " if element.tag == "item" else ""
-    content = "".join(_within(element))
-    if element.get("revised") == "delete":
-        content = "".join(character + _DELETED for character in content)
-    yield content
+    is_deleted = is_deleted or element.get("revised") == "delete"
+    yield from _within(element, is_deleted=is_deleted)
     if element.tag == "linkHtml":
         yield f" ({element.get('href', '')})"
     yield "\n" if is_block else " | " if element.tag in _CELLS else ""
 
 
-def _flat(text: str | None) -> str:
-    return re.sub(r"\s+", " ", text or "")
+def _flat(text: str | None, is_deleted: bool) -> str:
+    """Return text of one line; what is deleted is struck out, letter by letter."""
+    flat = re.sub(r"\s+", " ", text or "")
+    return "".join(character + _DELETED for character in flat) if is_deleted else flat
