@@ -138,6 +138,28 @@ def test_study_series_and_instance(ui):
             picture = ui.get(unescape(source))
             assert picture.headers["content-type"] in ("image/jpeg", "image/png")
     assert "<td>PatientID</td><td>LO</td>" in page.text
+    assert "<h1>Instance 1</h1>" in page.text
+    assert ">Document</a>" not in page.text
+
+
+def test_a_document_is_a_click_away(ui):
+    """Encapsulated PDF and CDA, as DICOMweb renders them (PS3.18 §8.7.4)."""
+    cda = b"<ClinicalDocument xmlns='urn:hl7-org:v3'><title>Report</title></ClinicalDocument> "
+    as_cda = {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.104.2",
+        "MIMETypeOfEncapsulatedDocument": "text/XML",
+        "EncapsulatedDocument": cda,
+    }
+    for values, media_type in (({}, "application/pdf"), (as_cda, "text/html")):
+        made = SampleStudy().make("PDF", PatientName="Doc^Ument", **values)
+        upload(ui, [made])
+        study, series = (made.values[f"{of}InstanceUID"] for of in ("Study", "Series"))
+        at = f"/ui/studies/{study}/series/{series}/instances/{made.sop_instance_uid}"
+        (link,) = re.findall(r'href="([^"]+)">Document</a>', ui.get(at).text)
+        shown = ui.get(
+            unescape(link), headers={"accept": "text/html,application/xml;q=0.9,*/*;q=0.8"}
+        )
+        assert shown.headers["content-type"].startswith(media_type)
 
 
 def test_pages_do_without_pictures_where_nothing_renders_them(tmp_path):
