@@ -132,4 +132,6 @@ def _parameter(annotation: Any) -> Any:
         "help": annotation.help or None,
         "validator": annotation.validator,
     }
-    return Parameter(negative=(), **{name: each for name, each in given.items() if each})
+    return Parameter(
+        negative=annotation.denied or (), **{name: each for name, each in given.items() if each}
+    )

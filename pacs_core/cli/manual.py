@@ -3,18 +3,18 @@
 import inspect
 import re
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
-from typing import Any
-
-from cyclopts import App
+from typing import TYPE_CHECKING, Any
 
 from pacs_core.cli import errors
 from pacs_core.cli.option_names import OPTION_NAMES
 
+if TYPE_CHECKING:
+    from cyclopts import App
+
 _CODES = re.compile(r"^\| (\d+) \| (.*) \|$", re.MULTILINE)
 
 
-def write_page(words: Sequence[str], app: App) -> str:
+def write_page(words: Sequence[str], app: "App") -> str:
     """Return the manual page of a command, or of a group of commands.
 
     Parameters
@@ -23,6 +23,8 @@ def write_page(words: Sequence[str], app: App) -> str:
         By which it is called: ``("pacs", "store")``.
     app : App
     """
+    from importlib.metadata import version
+
     name = "-".join(words)
     summary, _, rest = describe(app).partition("\n\n")
     lines = [
@@ -42,7 +44,7 @@ def write_page(words: Sequence[str], app: App) -> str:
     return "\n".join(lines) + "\n"
 
 
-def describe(app: App) -> str:
+def describe(app: "App") -> str:
     """Return what a command does, without its parameters."""
     command = app.default_command
     if command is None or not inspect.getdoc(command):
@@ -51,7 +53,7 @@ def describe(app: App) -> str:
     return re.split(r"\n\nParameters\n-+\n", text)[0]
 
 
-def _synopsis(app: App) -> Iterator[str]:
+def _synopsis(app: "App") -> Iterator[str]:
     if app.default_command is None:
         yield ".I COMMAND"
         return
@@ -64,7 +66,7 @@ def _synopsis(app: App) -> Iterator[str]:
         yield ".RI [ OPTION .\\|.\\|. ]"
 
 
-def _commands(words: Sequence[str], app: App) -> Iterator[str]:
+def _commands(words: Sequence[str], app: "App") -> Iterator[str]:
     names = [name for name in app if not name.startswith("-")]
     if names:
         yield ".SH COMMANDS"
@@ -74,7 +76,7 @@ def _commands(words: Sequence[str], app: App) -> Iterator[str]:
         yield _escape(_joined(describe(app[name]).partition("\n\n")[0])) or "\\&"
 
 
-def _options(app: App) -> Iterator[str]:
+def _options(app: "App") -> Iterator[str]:
     if app.default_command is None:
         return
     yield ".SH OPTIONS"
@@ -90,7 +92,7 @@ def _options(app: App) -> Iterator[str]:
     yield "Print a summary."
 
 
-def _arguments(app: App) -> list[Any]:
+def _arguments(app: "App") -> list[Any]:
     """Return the arguments of a command; what only groups others has no name of its own."""
     found = app.assemble_argument_collection(parse_docstring=True)
     return [argument for argument in found if "*" not in argument.names]

@@ -24,19 +24,22 @@ class Option:
         parameter is.
     help : str
         What it does; else the docstring of the command says so.
+    denied : str
+        What is typed to deny a flag, for there is no other way.
     validator : callable, optional
         Called with the type and the value; it raises ValueError if the value will not do.
     """
 
-    __slots__ = ("help", "names", "validator")
+    __slots__ = ("denied", "help", "names", "validator")
 
     def __init__(
         self,
         *names: str,
         help: str = "",  # noqa: A002 it is what it is called
+        denied: str = "",
         validator: Callable[[Any, Any], None] | None = None,
     ) -> None:
-        self.names, self.help, self.validator = names, help, validator
+        self.names, self.help, self.denied, self.validator = names, help, denied, validator
 
 
 class OptionGroup:

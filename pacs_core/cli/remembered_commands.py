@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
-from cyclopts import App
+
+if TYPE_CHECKING:
+    from cyclopts import App
 
 # Theory of operation
 #
@@ -49,8 +51,10 @@ class RememberedCommands:
             tuple(arguments[: len(words)]) == words for words, _ in self.rows if words not in groups
         )
 
-    def add_to(self, app: App) -> None:
+    def add_to(self, app: "App") -> None:
         """Add them to the application, for the help only."""
+        from cyclopts import App
+
         for words, text in self.rows:
             parent = app
             for word in words[:-1]:
@@ -128,7 +132,7 @@ class CommandMemory:
         except (ValueError, TypeError):
             return None
 
-    def keep(self, app: App, commands: frozenset[str], groups: frozenset[str]) -> None:
+    def keep(self, app: "App", commands: frozenset[str], groups: frozenset[str]) -> None:
         """Keep what plugins have added.
 
         Parameters

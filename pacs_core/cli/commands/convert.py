@@ -1,39 +1,36 @@
 """``pacs convert``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from attrs import frozen
-from cyclopts import Parameter
 
-from pacs_core.cli.conversion_request import ConversionRequest, describe_loss
 from pacs_core.cli.errors import UsageError
+from pacs_core.cli.folders import has_dicom
+from pacs_core.cli.option import Option, OptionGroup
 from pacs_core.cli.options import ConfigOption, LogLevelOption, VerboseOption
-from pacs_core.cli.running import run_async
-from pacs_core.contracts import EncodeOptions
 from pacs_core.dataset import short_name_of, transfer_syntax_uid
-from pacs_core.imaging import is_lossless
-from pacs_core.transcoding import WorkerLimits, start_early
 
-_EARLY = min(WorkerLimits().processes, 4)
+if TYPE_CHECKING:
+    from pacs_core.cli.conversion_request import ConversionRequest
+
+_MOST_EARLY: Final = 4
 
 
-@Parameter(name="*", group="Lossy compression")
+@OptionGroup("Lossy compression")
 @frozen(kw_only=True)
 class LossyOptions:
     """How much may be lost, and under which name."""
 
-    quality: Annotated[float | None, Parameter(help="From 0 to 100: more is better.")] = None
+    quality: Annotated[float | None, Option(help="From 0 to 100: more is better.")] = None
     ratio: Annotated[
-        float | None, Parameter(help="Native bytes by encoded bytes of each frame, about.")
+        float | None, Option(help="Native bytes by encoded bytes of each frame, about.")
     ] = None
-    lossy: Annotated[
-        bool, Parameter(negative=(), help="Compress lossily, as much as the codec likes.")
-    ] = False
+    lossy: Annotated[bool, Option(help="Compress lossily, as much as the codec likes.")] = False
     new_uid: Annotated[
         bool,
-        Parameter(
-            negative="--keep-uid",
+        Option(
+            denied="--keep-uid",
             help="Whether what was compressed lossily gets a SOP Instance UID of its own.",
         ),
     ] = True
@@ -47,9 +44,9 @@ def convert(
     target: Path,
     /,
     *,
-    transfer_syntax: Annotated[str, Parameter(name=["--transfer-syntax", "-t"])],
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
-    verify: Annotated[bool, Parameter(negative="--no-verify")] = True,
+    transfer_syntax: Annotated[str, Option("--transfer-syntax", "-t")],
+    overwrite: Annotated[bool, Option()] = False,
+    verify: Annotated[bool, Option(denied="--no-verify")] = True,
     lossy: LossyOptions = _NOTHING_LOST,
     verbose: VerboseOption = False,
     config: ConfigOption = None,
@@ -77,12 +74,23 @@ def convert(
         Decode again what was encoded without loss, by another library where there is one, and
         compare all samples. A file that is not the same is not written; the exit code is then 5.
     """
-    request = _conversion_request(transfer_syntax, lossy, overwrite, verify)
-    with start_early(_EARLY if source.is_dir() else 1) as started:
+    try:
+        syntax = transfer_syntax_uid(transfer_syntax)
+    except ValueError as error:
+        raise UsageError(f"--transfer-syntax: {error}") from error
+    # Looked at first: no process is started where there is nothing to convert.
+    is_needed = has_dicom([source])
+    from pacs_core.transcoding import WorkerLimits, start_early
+
+    request = _conversion_request(syntax, lossy, overwrite, verify)
+    early = min(WorkerLimits().processes, _MOST_EARLY) if source.is_dir() else 1
+    with start_early(early * is_needed) as started:
         # All that these need takes so long to import that the codec processes start meanwhile.
         from pacs_core.cli.assembling import load_assembly
+        from pacs_core.cli.conversion_request import describe_loss
         from pacs_core.cli.conversions import convert_all
         from pacs_core.cli.logs import configure_logging
+        from pacs_core.cli.running import run_async
 
         configure_logging(log_level or "warning")
         assembly = load_assembly(config)
@@ -97,12 +105,12 @@ def convert(
 
 
 def _conversion_request(
-    name: str, lossy: LossyOptions, overwrite: bool, verify: bool
-) -> ConversionRequest:
-    try:
-        uid = transfer_syntax_uid(name)
-    except ValueError as error:
-        raise UsageError(f"--transfer-syntax: {error}") from error
+    uid: str, lossy: LossyOptions, overwrite: bool, verify: bool
+) -> "ConversionRequest":
+    from pacs_core.cli.conversion_request import ConversionRequest
+    from pacs_core.contracts import EncodeOptions
+    from pacs_core.imaging import is_lossless
+
     if lossy.quality is not None and not 0 <= lossy.quality <= 100:
         raise UsageError(f"--quality is from 0 to 100, not {lossy.quality:g}")
     if lossy.ratio is not None and not 1 <= lossy.ratio < float("inf"):

@@ -1,6 +1,5 @@
 """``pacs help``: what a command does, or what holds for all of them."""
 
-from pacs_core.cli.application import build_app_for
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.manual import TOPICS, explain_topic
 from pacs_core.cli.output import print_table
@@ -20,6 +19,8 @@ def show_help(*topic: str) -> None:
     if topic[0] in TOPICS and len(topic) == 1:
         print(explain_topic(topic[0]))
         return
+    from pacs_core.cli.application import build_app_for
+
     app = build_app_for([*topic, "--help"])
     found = app
     for word in topic:
