@@ -128,6 +128,28 @@ def test_private_records_and_elements_stay(run, media):
     assert kept[0x00091001].value == b"\1\2\3\4"
 
 
+def test_icons_of_records_stay(run, media):
+    """Pixels are not read with a record, but are written with it (PS3.3 F.5.4)."""
+    icon = Dataset()
+    icon.SamplesPerPixel, icon.PhotometricInterpretation = 1, "MONOCHROME2"
+    icon.Rows = icon.Columns = 64
+    icon.BitsAllocated = icon.BitsStored = 8
+    icon.HighBit, icon.PixelRepresentation = 7, 0
+    icon.PixelData = bytes(range(256)) * 16
+    icon["PixelData"].VR = "OB"
+
+    def add(directory):
+        directory.DirectoryRecordSequence[-1].IconImageSequence = [icon]
+
+    rewrite(media, add)
+    copy(CT, media / "NEW", SOPInstanceUID="1.2.3.4")
+    assert run("update", media)[::2] == (0, "")
+    assert run("show", media)[::2] == (0, "")
+    records = dcmread(media / "DICOMDIR").DirectoryRecordSequence
+    (kept,) = (each.IconImageSequence for each in records if "IconImageSequence" in each)
+    assert kept == Sequence([icon])
+
+
 def rewrite(media, change, *, link_last=False):
     """Change a DICOMDIR, whose last record may be to follow one."""
     path = media / "DICOMDIR"
