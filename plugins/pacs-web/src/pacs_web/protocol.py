@@ -41,6 +41,7 @@ from uvicorn.server import ServerState
 
 from pacs_core.api.tls import describe_connection
 from pacs_web.api.context import TLS_KEY
+from pacs_web.corked import CorkedTransport
 
 if TYPE_CHECKING:
     from pacs_web.config import WebTimeouts
@@ -91,6 +92,7 @@ class GuardedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
         super().connection_made(transport)
+        self.transport = self._corked = CorkedTransport(transport, self.loop)  # type: ignore[assignment]
         if secured := transport.get_extra_info("ssl_object"):
             self.app_state = {TLS_KEY: describe_connection(secured)}
         self._await_head()
@@ -162,6 +164,7 @@ class GuardedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Wait for the next request, or for the rest of a body that nobody reads."""
         self._disarm()
+        self._corked.flush()
         super().on_response_complete()
         if self.transport.is_closing():
             self._abort_unless_taken()
