@@ -380,7 +380,8 @@ class Archive(ABC):
             As of :meth:`frames`.
         """
         try:
-            async with closing(self.frames(instance, (1, _NO_FRAME))) as frames:
+            # The one that is not there comes first: the first is read together with the header.
+            async with closing(self.frames(instance, (_NO_FRAME, 1))) as frames:
                 await anext(frames, None)
         except FrameNotFoundError as error:
             return FrameCount(error.frames, error.said)

@@ -116,6 +116,9 @@ def test_what_cannot_be_done_is_refused(run, tmp_path, monkeypatch):
     assert run("reidentify", "in", "back", "--vault", "none")[0] == 2
     (tmp_path / "empty").mkdir()
     assert run("deidentify", "empty", "out", "--vault", "v")[0] == 3
+    assert not (tmp_path / "v").exists()
+    save(tmp_path / "others" / "a", make_instance(PatientID="somebody else"))
+    assert run("deidentify", "others", "out", "--vault", "v")[0] == 0
     code, _, err = run("reidentify", "in", "back", "--vault", "v")
     assert code == 1
     assert "the vault does not say whose it is" in err
