@@ -88,9 +88,11 @@ def serve(
     }
     if not hasattr(signal, "SIGHUP"):
         raise CommandError(_NO_POSIX)
+    from pacs_core.app.memory import share_free_memory
     from pacs_core.app.serve import ignore_harmless_signals
     from pacs_core.app.serve import serve as serve_node
 
+    share_free_memory()
     ignore_harmless_signals()
     configure_logging(log_level or "info")
     assembly = _assemble(config, {"node": node, "log": {"level": log_level}}, plugin)

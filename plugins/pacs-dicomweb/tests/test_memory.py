@@ -132,3 +132,22 @@ def test_who_takes_nothing_keeps_others_from_large_frames_only(pacs_process):
         deadline = monotonic() + 60
         while client.get(f"{large}1").status_code != 200:
             assert monotonic() < deadline, "the room was not given back"
+
+
+def test_all_threads_take_memory_from_one_place(pacs_process):
+    """glibc begins each further arena at a multiple of 64 MiB, and keeps what is freed in it."""
+    made = SampleStudy().make("CT", Rows="512", Columns="512", PixelData=bytes(2 * 512**2))
+    meta = file_meta(made.sop_class_uid, made.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
+    node = pacs_process(plugins=PLUGINS)
+    url = node.process.stdout.readline().removeprefix("web: ").strip()
+    with httpx.Client(base_url=f"{url}dicom-web", timeout=60, trust_env=False) as client:
+        headers = {"Content-Type": "application/dicom"}
+        content = meta + made.encode()
+        assert client.post("/studies", content=content, headers=headers).status_code == 200
+        with ThreadPoolExecutor(8) as pool:
+            assert {each.status_code for each in pool.map(client.get, ["/studies"] * 50)} == {200}
+        lines = Path(f"/proc/{node.process.pid}/maps").read_text().splitlines()
+    private = [line.split() for line in lines if line.split()[1] == "rw-p"]
+    starts = [int(fields[0].partition("-")[0], 16) for fields in private if len(fields) == 5]
+    assert starts
+    assert not [hex(start) for start in starts if start % (64 << 20) == 0]

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from ssl import SSLContext, SSLError
-from typing import Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 from anyio.abc import TaskGroup
@@ -25,7 +25,9 @@ from pacs_core.contracts import TlsConfigError
 from pacs_web.config import CurrentConfig
 from pacs_web.protocol import GuardedProtocol, refusal
 from pacs_web.proxies import Proxies
-from pacs_web.websocket import GuardedWebSocket
+
+if TYPE_CHECKING:
+    from pacs_web.websocket import GuardedWebSocket
 
 logger = logging.getLogger("pacs_web")
 
@@ -61,7 +63,7 @@ class HttpServer:
             application,  # type: ignore[arg-type]
             loop="none",
             http=GuardedProtocol,
-            ws=GuardedWebSocket,
+            ws=_begin_websocket,  # type: ignore[arg-type]
             ws_max_size=_MOST_OF_MESSAGE,
             lifespan="off",
             log_config=None,
@@ -80,7 +82,7 @@ class HttpServer:
         self.is_draining = False
 
     @property
-    def _connections(self) -> tuple[GuardedProtocol | GuardedWebSocket, ...]:
+    def _connections(self) -> "tuple[GuardedProtocol | GuardedWebSocket, ...]":
         connections = tuple(self._state.connections)
         return cast("tuple[GuardedProtocol | GuardedWebSocket, ...]", connections)
 
@@ -177,7 +179,16 @@ class HttpServer:
             await asyncio.wait(tuple(self._state.tasks), timeout=grace)
 
 
-def _displace_one(connections: Iterable[GuardedProtocol | GuardedWebSocket]) -> bool:
+def _begin_websocket(
+    config: Config, server_state: ServerState, app_state: dict[str, Any]
+) -> "GuardedWebSocket":
+    # Where nobody asks for one, what it needs is not in memory.
+    from pacs_web.websocket import GuardedWebSocket
+
+    return GuardedWebSocket(config, server_state, app_state)
+
+
+def _displace_one(connections: "Iterable[GuardedProtocol | GuardedWebSocket]") -> bool:
     """Let the oldest connection go on which nothing is being answered; False if there is none."""
     quiet = [each for each in connections if not each.is_answering]
     if quiet:
