@@ -27,13 +27,13 @@ NETWORK = {"anyio", "asyncio", "ssl"}
 NODE = NETWORK | {"cattrs", "importlib_metadata", "pluggy"}
 ALLOWED = (
     (NODE, ["bench", "listen", "ping"]),
-    (NODE, ["echo", "explain", "find", "get", "move", "store"]),
+    (NODE, ["echo", "explain", "find", "get", "move"]),
     ({"xml"}, ["from-cda", "from-pdf", "from-stl", "to-document", "xml"]),
     (set(), [
         "completion", "convert", "deidentify", "dicomdir create", "dicomdir show",
         "dicomdir update", "diff", "dump", "extract", "find-files", "from-image", "from-video",
         "help", "info", "json", "merge-patient", "modify", "reidentify", "seg from-masks",
-        "seg to-nifti", "sign", "split", "sr", "to-stream", "uid", "validate", "verify",
+        "seg to-nifti", "sign", "split", "sr", "store", "to-stream", "uid", "validate", "verify",
     ]),
 )  # fmt: skip
 MAY = {name: modules for modules, names in ALLOWED for name in names}
