@@ -91,6 +91,45 @@ def test_dump_shows_what_is_asked_for(run):
     assert "PatientName" in err
 
 
+def test_dump_prints_each_element_for_programs(run, tmp_path):
+    """A path is one that `pacs modify` takes, and leads to the element."""
+    code, out, _ = run("dump", CT, "--json", "--offsets", "--tag", "PatientID", "--tag", "00091027")
+    assert code == 0
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [each["path"] for each in found] == [
+        "0009,[GEMS_IDEN_01],27",
+        "PatientID",
+        "OtherPatientIDsSequence[1].PatientID",
+        "OtherPatientIDsSequence[2].PatientID",
+    ]
+    content = Path(CT).read_bytes()
+    for each in found:
+        tag = int(each["tag"], 16)
+        assert content[each["offset"] :].startswith((tag >> 16).to_bytes(2, "little"))
+    last = found[-1]
+    assert {**last, "file": ""} == {
+        "file": "", "path": last["path"], "tag": "00100020", "vr": "LO", "name": "PatientID",
+        "value": "1234ABCD", "values": 1, "offset": last["offset"],
+    }  # fmt: skip
+    changed = tmp_path / "changed.dcm"
+    assignments = [word for each in found[1:] for word in ("--set", f"{each['path']}=NEW")]
+    assert run("modify", CT, *assignments, "--output", changed)[0] == 0
+    _, out, _ = run("dump", changed, "--json", "--tag", "PatientID", "--depth", "1")
+    assert [json.loads(line)["value"] for line in out.splitlines()] == ["NEW"] * 3
+
+
+def test_what_dump_prints_for_programs_is_what_it_shows(run):
+    _, shown, _ = run("dump", CT)
+    _, printed, _ = run("dump", CT, "--json")
+    lines = [line.split() for line in shown.splitlines() if "> item" not in line]
+    records = [json.loads(line) for line in printed.splitlines()]
+    assert [line[0] for line in lines] == [
+        f"({each['tag'][:4]},{each['tag'][4:]})" for each in records
+    ]
+    assert [line[1] for line in lines] == [each["vr"] for each in records]
+    assert len({each["path"] for each in records}) == len(records)
+
+
 def test_dump_tells_that_there_was_nothing_to_dump(run, tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     code, out, err = run("dump", tmp_path)

@@ -9,9 +9,11 @@ from typing import Annotated, Final
 from pacs_core.api.file_commands import (
     NOTHING,
     JobsOption,
+    JsonOption,
     Option,
     UsageError,
     complain,
+    dump_json,
     escape,
     map_files,
     walk,
@@ -25,24 +27,12 @@ from pacs_core.dataset import (
     tag_of,
     vm_of,
 )
+from pacs_tools.dump_records import META, element_records
 from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.multiplicity import allows
 from pacs_tools.names import known_vr, private_name, uid_name
 from pacs_tools.styles import Style, style_for
 from pacs_tools.values import ElementValue, show_values
-
-_META: Final = {
-    0x0002_0002: ("UI", "sop_class_uid"),
-    0x0002_0003: ("UI", "sop_instance_uid"),
-    0x0002_0010: ("UI", "transfer_syntax_uid"),
-    0x0002_0012: ("UI", "implementation_class_uid"),
-    0x0002_0013: ("SH", "implementation_version_name"),
-    0x0002_0016: ("AE", "source_ae_title"),
-    0x0002_0017: ("AE", "sending_ae_title"),
-    0x0002_0018: ("AE", "receiving_ae_title"),
-    0x0002_0100: ("UI", "private_creator_uid"),
-}
-"""VR, and attribute of `FileMeta` (PS3.10 Table 7.1-1)."""
 
 _OFFSET: Final = 11
 """Columns of an offset, and what parts it from the line."""
@@ -60,6 +50,7 @@ def dump(
     depth: int = 100,
     full: Annotated[bool, Option()] = False,
     offsets: Annotated[bool, Option()] = False,
+    json: JsonOption = False,
     jobs: JobsOption = 0,
 ) -> int:
     """Print the elements of DICOM files.
@@ -83,6 +74,9 @@ def dump(
     offsets
         Begin lines with the byte of the file at which the element begins; of a deflated dataset,
         the byte of the inflated one.
+    json
+        Print each element as a line of JSON, with its file, and its place as `pacs modify` takes
+        it. Values are as they are shown; for those of the DICOM JSON Model, see `pacs json`.
     """
     try:
         pattern = re.compile(search, re.IGNORECASE) if search else None
@@ -97,7 +91,8 @@ def dump(
         from shutil import get_terminal_size  # with all that compresses, for a terminal only
 
         width = max(get_terminal_size().columns - _OFFSET * offsets, 0)
-    lines = _Lines(wanted, pattern, width, style_for(), depth, offsets)
+    kind = _JsonLines if json else _Lines
+    lines = kind(wanted, pattern, width, style_for(), depth, offsets)
     files = list(walk(paths))
 
     def show(file: tuple[Path, bool]) -> bool | None:
@@ -105,7 +100,7 @@ def dump(
             return None
         found, problem = made
         if found:
-            head = [lines.head(file[0])] if len(files) > 1 else []
+            head = [lines.head(file[0])] if len(files) > 1 and not json else []
             print(*head, *found, sep="\n")
         if problem:
             complain(f"{file[0]}: {problem}")
@@ -153,16 +148,19 @@ class _Lines:
                 # Of what is found in a folder, what is no DICOM file may begin like a dataset.
                 if file.damage and not (named or file.has_meta):
                     return None
-                if file.has_meta:
-                    self._add_meta(lines, file)
-                self._add(lines, file.elements, 0, file, ())
+                self._add_all(lines, path, file)
                 return lines, f"damaged: {file.damage}" if file.damage else ""
         except (NotPart10, OSError) as error:
             problem = explain(path, named, error)
             return ([], problem) if problem else None
 
+    def _add_all(self, lines: list[str], _: Path, file: DicomFile) -> None:
+        if file.has_meta:
+            self._add_meta(lines, file)
+        self._add(lines, file.elements, 0, file, ())
+
     def _add_meta(self, lines: list[str], file: DicomFile) -> None:
-        for tag, (vr, attribute) in _META.items():
+        for tag, (vr, attribute) in META.items():
             if value := getattr(file.meta, attribute):
                 name = uid_name(value) if vr == "UI" else ""
                 shown = escape(f"{value} = {name}" if name else value)
@@ -264,3 +262,14 @@ class _Lines:
         name = self._style("name", f"{name:<{room}}")
         style = self._style
         return f"{indent}{style('dim', number)} {vr} {name} {value}{style('dim', many)}".rstrip()
+
+
+class _JsonLines(_Lines):
+    """The elements of files as lines of JSON."""
+
+    def _add_all(self, lines: list[str], path: Path, file: DicomFile) -> None:
+        lines += [
+            dump_json({"file": str(path), **record})
+            for record in element_records(file, self._depth)
+            if self._shows(int(record["tag"], 16), record["name"], record["value"])
+        ]
