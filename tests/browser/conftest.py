@@ -174,7 +174,7 @@ def forgiving_page(browser, picture: Path) -> Iterator[object]:
     """A page that asks for what the node refuses; scripts must not fail nevertheless."""
     with _open_page(browser, picture) as (page, errors):
         yield page
-    refused = [each for each in errors if "406" in each]
+    refused = [each for each in errors if "404" in each or "406" in each]
     assert refused
     assert errors == refused
 
