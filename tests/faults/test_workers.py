@@ -130,6 +130,8 @@ async def test_a_node_without_its_supervisor_is_started_again_while_workers_drai
     assert "it is started again" not in log
 
 
+# Forked, the first worker is there sooner, and takes what the second keeps room for as it begins.
+@pytest.mark.true_start
 async def test_the_limit_on_associations_is_the_nodes(pacs_process):
     """PS3.8 Table 9-21: 2,3,2 local limit exceeded."""
     node = pacs_process(TWO | {"network": {"max_associations": 3}})
