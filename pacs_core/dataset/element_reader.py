@@ -226,6 +226,16 @@ class ElementReader:
         except StopIteration:
             return
 
+    def read_memory(self, dataset: Buffer) -> None:
+        """Read a dataset that is in memory; see :meth:`run`."""
+        reading = self.run()
+        try:
+            offset, length = next(reading)
+            while True:
+                offset, length = reading.send(dataset[offset : offset + length])
+        except StopIteration:
+            return
+
     def give_up(self) -> None:
         """Close all that is open, so that `elements` has what was read before an error."""
         while len(self._stack) > 1:
@@ -434,9 +444,10 @@ class ElementReader:
         )
         within._root.character_sets = top.character_sets
         try:
-            found = _read(within, header + value).elements[tag]
+            within.read_memory(header + value)
         except MalformedDataset:
             return
+        found = within.elements.elements[tag]
         # Else sequences sent as UN would be a way around the limit of elements.
         self._count += within._count
         if found.vr == "SQ":
@@ -546,14 +557,6 @@ def read_elements(
     MalformedDataset
         It is none in that transfer syntax, or exceeds the limits.
     """
-    return _read(ElementReader(transfer_syntax_uid, len(dataset), limits=limits), dataset)
-
-
-def _read(reader: ElementReader, dataset: Buffer) -> ElementSet:
-    reading = reader.run()
-    try:
-        offset, length = next(reading)
-        while True:
-            offset, length = reading.send(dataset[offset : offset + length])
-    except StopIteration:
-        return reader.elements
+    reader = ElementReader(transfer_syntax_uid, len(dataset), limits=limits)
+    reader.read_memory(dataset)
+    return reader.elements

@@ -44,13 +44,8 @@ def outcome_of_reading(
     size = len(dataset) if size_is_known else None
     reader = ElementReader(transfer_syntax_uid, size, **options)
     failure = ""
-    reading = reader.run()
     try:
-        offset, length = next(reading)
-        while True:
-            offset, length = reading.send(dataset[offset : offset + length])
-    except StopIteration:
-        pass
+        reader.read_memory(dataset)
     except MalformedDataset as error:
         failure = f"{type(error).__name__}: {error}"
         reader.give_up()
