@@ -6,7 +6,12 @@ from cyclopts import App, CycloptsError
 
 from pacs_core.cli.cyclopts_commands import lazy_path
 from pacs_core.cli.errors import USAGE
-from pacs_core.cli.kernel_commands import GROUPS, KERNEL_COMMANDS
+from pacs_core.cli.kernel_commands import (
+    FIRST_WORDS,
+    GROUPS,
+    KERNEL_COMMANDS,
+    find_kernel_command,
+)
 from pacs_core.cli.output import complain
 
 if TYPE_CHECKING:
@@ -26,7 +31,7 @@ def run_application(arguments: list[str]) -> object:
 def build_app_for(arguments: list[str]) -> App:
     """Return the application with what a command line may mean, or asks the help of."""
     app = build_app()
-    if not any(" ".join(arguments[:words]) in KERNEL_COMMANDS for words in (1, 2, 3)):
+    if not find_kernel_command(arguments):
         _add_commands(app, arguments)
     return app
 
@@ -35,8 +40,8 @@ def _add_commands(app: App, arguments: list[str]) -> None:
     """Add what is none of ours, and no more of it than the command line needs."""
     from pacs_core.cli.file_commands import add_file_command, find_file_command
 
-    own = {name.partition(" ")[0] for name in KERNEL_COMMANDS}
-    if arguments[:1] and arguments[0] not in own and (point := find_file_command(arguments)):
+    is_own = bool(arguments) and arguments[0] in FIRST_WORDS
+    if not is_own and (point := find_file_command(arguments)):
         add_file_command(app, point)
         return
     # Importing all plugins costs time, and the help needs only what they said before.
@@ -47,17 +52,17 @@ def _add_commands(app: App, arguments: list[str]) -> None:
     if known is not None and not known.runs(arguments):
         known.add_to(app)
         return
-    _add_of_plugins(app, arguments, own, memory)
+    _add_of_plugins(app, arguments, memory)
 
 
-def _add_of_plugins(app: App, arguments: list[str], own: set[str], memory: "CommandMemory") -> None:
+def _add_of_plugins(app: App, arguments: list[str], memory: "CommandMemory") -> None:
     from pacs_core.cli.contributed import add_contributed
     from pacs_core.cli.file_commands import list_file_commands
 
     all_well = add_contributed(app, arguments, frozenset(KERNEL_COMMANDS), frozenset(GROUPS))
     # For the help, or to say which one was meant.
     if not arguments or arguments[0].startswith("-") or arguments[0] not in app:
-        all_well &= list_file_commands(app, own)
+        all_well &= list_file_commands(app, FIRST_WORDS)
         if all_well:
             memory.keep(app, frozenset(KERNEL_COMMANDS), frozenset(GROUPS))
 

@@ -4,17 +4,14 @@ import gc
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from pacs_core.cli.errors import BROKEN_PIPE, report
 from pacs_core.cli.file_commands import GROUP, load_file_command
-from pacs_core.cli.kernel_commands import KERNEL_COMMANDS
+from pacs_core.cli.kernel_commands import FIRST_WORDS, KERNEL_COMMANDS, find_kernel_command
 from pacs_core.cli.option import CommandGroup, import_target
 from pacs_core.cli.plain_lines import NotPlainError, read_plain_line
 from pacs_core.entry_points import find_entry_points
-
-_MOST_WORDS: Final = 3
-"""Of the name of a command of ours."""
 
 
 def run(arguments: list[str]) -> int:
@@ -50,8 +47,8 @@ def _find_plain(arguments: list[str]) -> Callable[[], Any] | None:
     """Return the call that a plain line stands for, of a command of ours or of one for files."""
     if not arguments or arguments[0].startswith("-"):
         return None
-    own = {name.partition(" ")[0] for name in KERNEL_COMMANDS}
-    found = _find_own(arguments) if arguments[0] in own else _find_file_command(arguments)
+    is_own = arguments[0] in FIRST_WORDS
+    found = _find_own(arguments) if is_own else _find_file_command(arguments)
     if found is None:
         return None
     command, typed = found
@@ -63,10 +60,10 @@ def _find_plain(arguments: list[str]) -> Callable[[], Any] | None:
 
 
 def _find_own(arguments: list[str]) -> tuple[Callable[..., Any], list[str]] | None:
-    for words in range(_MOST_WORDS, 0, -1):
-        if found := KERNEL_COMMANDS.get(" ".join(arguments[:words])):
-            return import_target(f"pacs_core.cli.commands.{found[0]}"), arguments[words:]
-    return None
+    if not (words := find_kernel_command(arguments)):
+        return None
+    target, _ = KERNEL_COMMANDS[" ".join(words)]
+    return import_target(f"pacs_core.cli.commands.{target}"), arguments[len(words) :]
 
 
 def _find_file_command(arguments: list[str]) -> tuple[Callable[..., Any], list[str]] | None:

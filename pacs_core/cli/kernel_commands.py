@@ -1,5 +1,8 @@
 """The commands that ``pacs`` has without any plugin."""
 
+from collections.abc import Sequence
+from typing import Final
+
 GROUPS = {
     "archive": "Copy this machine's archive, and look after what it has set aside.",
     "archive aside": "List, show, promote or discard what was set aside as a duplicate.",
@@ -50,3 +53,14 @@ KERNEL_COMMANDS = {
     "man": ("manual:man", "Write manual pages."),
 }
 """Name, function (imported when it is run) and help of each command, in the order of the help."""
+
+FIRST_WORDS: Final = frozenset(name.partition(" ")[0] for name in KERNEL_COMMANDS)
+_MOST_WORDS: Final = max(len(name.split()) for name in KERNEL_COMMANDS)
+
+
+def find_kernel_command(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the words of the command that a command line begins with; none if it is none here."""
+    for words in range(_MOST_WORDS, 0, -1):
+        if " ".join(arguments[:words]) in KERNEL_COMMANDS:
+            return tuple(arguments[:words])
+    return ()

@@ -7,7 +7,7 @@ from cyclopts import App
 from pacs_core.cli.application import build_app
 from pacs_core.cli.contributed import add_contributed
 from pacs_core.cli.file_commands import list_file_commands
-from pacs_core.cli.kernel_commands import GROUPS, KERNEL_COMMANDS
+from pacs_core.cli.kernel_commands import FIRST_WORDS, GROUPS, KERNEL_COMMANDS
 
 
 def build_whole_app() -> App:
@@ -19,7 +19,7 @@ def build_whole_app_checked() -> tuple[App, bool]:
     """Return that, and whether nothing was wrong with a plugin."""
     app = build_app()
     all_well = add_contributed(app, None, frozenset(KERNEL_COMMANDS), frozenset(GROUPS))
-    all_well &= list_file_commands(app, {name.partition(" ")[0] for name in KERNEL_COMMANDS})
+    all_well &= list_file_commands(app, FIRST_WORDS)
     return app, all_well
 
 
