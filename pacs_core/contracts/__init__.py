@@ -264,6 +264,7 @@ from pacs_core.contracts.object_store import (
     ObjectWriter,
     StorageFullError,
     StoredObject,
+    with_beginning,
 )
 from pacs_core.contracts.observing import (
     ObservedOperation,
@@ -717,4 +718,5 @@ __all__ = [
     "surely_admits",
     "timezone_of",
     "wildcard_pattern",
+    "with_beginning",
 ]

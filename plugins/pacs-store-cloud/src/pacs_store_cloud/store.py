@@ -21,6 +21,7 @@ from pacs_core.contracts import (
     ObjectStore,
     ObjectWriter,
     StoredObject,
+    with_beginning,
 )
 from pacs_store_cloud.bucket import Bucket, Found
 from pacs_store_cloud.cache import BlockCache
@@ -139,11 +140,7 @@ class CloudStore(ObjectStore):
             reader = BlockReader(found.size, first, RangeFetcher(self._bucket, found, key))
         else:
             reader = BlockReader(found.size, first, self._reading.fetcher(found, key))
-        try:
-            return reader, await reader.read(offset, length)
-        except BaseException:
-            await reader.close()
-            raise
+        return await with_beginning(reader, offset, length)
 
     async def _fetch_first(self, key: str) -> tuple[Found, bytes]:
         """Return what the bucket tells of an object, and its first block."""

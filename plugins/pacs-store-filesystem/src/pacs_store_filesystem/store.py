@@ -17,6 +17,7 @@ from pacs_core.contracts import (
     ObjectStore,
     ObjectWriter,
     StoredObject,
+    with_beginning,
 )
 from pacs_store_filesystem.cached import OpenFile
 from pacs_store_filesystem.directories import Directories
@@ -107,31 +108,21 @@ class FilesystemStore(ObjectStore):
 
     async def open(self, key: str) -> ObjectReader:
         """See base."""
-        await checkpoint()
-        if (reader := self._open_at_once(key)) is not None:
-            return reader
         directories = self._directories_for(key)
+        await checkpoint()
+        if (file := self._running().cached.open(key)) is not None:
+            return self._reader(file)
         action = partial(open_object, directories, key)
         return self._reader(await self._threads.run(directories.with_handles, action))
 
     async def open_and_read(self, key: str, offset: int, length: int) -> tuple[ObjectReader, bytes]:
         """See base; at most a single hop to a thread."""
-        if (reader := self._open_at_once(key)) is not None:
-            try:
-                return reader, await reader.read(offset, length)
-            except BaseException:
-                await reader.close()
-                raise
         directories = self._directories_for(key)
+        if (file := self._running().cached.open(key)) is not None:
+            return await with_beginning(self._reader(file), offset, length)
         action = partial(read_object, directories, key, offset, length)
         file, data = await self._threads.run(directories.with_handles, action)
         return self._reader(file), data
-
-    def _open_at_once(self, key: str) -> FilesystemReader | None:
-        """Open what can be opened without waiting for a disk."""
-        self._directories_for(key)
-        file = self._running().cached.open(key)
-        return None if file is None else self._reader(file)
 
     def _reader(self, file: OpenFile) -> FilesystemReader:
         return FilesystemReader(file, self._threads, self._running().cached)
