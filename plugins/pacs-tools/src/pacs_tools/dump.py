@@ -27,10 +27,10 @@ from pacs_core.dataset import (
     tag_of,
     vm_of,
 )
-from pacs_tools.dump_records import META, element_records
+from pacs_tools.dump_records import element_records, meta_values
 from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.multiplicity import allows
-from pacs_tools.names import known_vr, private_name, uid_name
+from pacs_tools.names import element_name, known_vr, uid_name
 from pacs_tools.styles import Style, style_for
 from pacs_tools.values import ElementValue, show_values
 
@@ -155,17 +155,15 @@ class _Lines:
             return ([], problem) if problem else None
 
     def _add_all(self, lines: list[str], _: Path, file: DicomFile) -> None:
-        if file.has_meta:
-            self._add_meta(lines, file)
+        self._add_meta(lines, file)
         self._add(lines, file.elements, 0, file, ())
 
     def _add_meta(self, lines: list[str], file: DicomFile) -> None:
-        for tag, (vr, attribute) in META.items():
-            if value := getattr(file.meta, attribute):
-                name = uid_name(value) if vr == "UI" else ""
-                shown = escape(f"{value} = {name}" if name else value)
-                if line := self._format(0, tag, vr, keyword_of(tag), shown):
-                    lines.append(" " * _OFFSET * self._offsets + line)
+        for tag, vr, value in meta_values(file):
+            name = uid_name(value) if vr == "UI" else ""
+            shown = escape(f"{value} = {name}" if name else value)
+            if line := self._format(0, tag, vr, keyword_of(tag), shown):
+                lines.append(" " * _OFFSET * self._offsets + line)
 
     def _add(
         self,
@@ -220,14 +218,8 @@ class _Lines:
         creator: str,
         start: int = 0,
     ) -> str:
-        if creator:
-            name = escape(private_name(creator, tag))
-            vr = known_vr(vr, creator, tag, value)
-        elif tag & 0x1_0000 and 0x10 <= tag & 0xFFFF <= 0xFF:
-            name = "PrivateCreator"
-        else:
-            name = keyword_of(tag)
-            name = "" if name == f"{tag:08X}" else name
+        name = escape(element_name(creator, tag))
+        vr = known_vr(vr, creator, tag, value)
         shown, count = show_values(vr, value, sets, start)
         odd = count > 0 and vr != "SQ" and not allows(vm_of(tag), count)
         return self._format(level, tag, vr, name, shown, count, odd)

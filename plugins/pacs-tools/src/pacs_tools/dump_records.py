@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from pacs_core.dataset import ElementPath, ElementSet, keyword_of
 from pacs_tools.files import DicomFile
-from pacs_tools.names import known_vr, private_name
+from pacs_tools.names import element_name, known_keyword, known_vr
 from pacs_tools.values import show_values
 
-META: Final = {
+_META: Final = {
     0x0002_0002: ("UI", "sop_class_uid"),
     0x0002_0003: ("UI", "sop_instance_uid"),
     0x0002_0010: ("UI", "transfer_syntax_uid"),
@@ -24,6 +24,13 @@ META: Final = {
 Record = dict[str, Any]
 
 
+def meta_values(file: DicomFile) -> Iterator[tuple[int, str, str]]:
+    """Iterate over tag, VR and value of what the File Meta Information of a file has."""
+    for tag, (vr, attribute) in _META.items() if file.has_meta else ():
+        if value := getattr(file.meta, attribute):
+            yield tag, vr, value
+
+
 def element_records(file: DicomFile, depth: int) -> Iterator[Record]:
     """Iterate over the elements of a file, each with its place as `pacs modify` takes it.
 
@@ -33,9 +40,8 @@ def element_records(file: DicomFile, depth: int) -> Iterator[Record]:
     depth : int
         How deeply to go into sequences; 0 for the top level only.
     """
-    for tag, (vr, attribute) in META.items() if file.has_meta else ():
-        if value := getattr(file.meta, attribute):
-            yield _record(keyword_of(tag), tag, vr, keyword_of(tag), value, 1)
+    for tag, vr, value in meta_values(file):
+        yield _record(keyword_of(tag), tag, vr, keyword_of(tag), value, 1)
     yield from _records(file, file.elements, depth, "", ())
 
 
@@ -45,10 +51,10 @@ def _records(
     for element in elements:
         tag, value, place = element.tag, element.value, (*within, element.tag)
         creator = elements.private_creator(tag) if tag & 0x1_0000 else ""
-        vr = known_vr(element.vr, creator, tag, value) if creator else element.vr
+        vr = known_vr(element.vr, creator, tag, value)
         path = above + _step(tag, creator)
         text, count = show_values(vr, value, elements.character_sets, file.dataset_offset)
-        record = _record(path, tag, vr, _name(tag, creator), text, count)
+        record = _record(path, tag, vr, element_name(creator, tag), text, count)
         if (offset := file.offsets.get(place)) is not None:
             record["offset"] = offset
         yield record
@@ -61,22 +67,9 @@ def _record(path: str, tag: int, vr: str, name: str, value: str, count: int) -> 
     return {"path": path, "tag": number, "vr": vr, "name": name, "value": value, "values": count}
 
 
-def _name(tag: int, creator: str) -> str:
-    if creator:
-        return private_name(creator, tag)
-    if tag & 0x1_0000 and 0x10 <= tag & 0xFFFF <= 0xFF:
-        return "PrivateCreator"
-    return _keyword(tag)
-
-
-def _keyword(tag: int) -> str:
-    keyword = keyword_of(tag)
-    return "" if keyword == f"{tag:08X}" else keyword
-
-
 def _step(tag: int, creator: str) -> str:
     """Return an attribute as it is typed."""
     group, element = tag >> 16, tag & 0xFFFF
     if creator:
         return f"{group:04X},[{creator}],{element & 0xFF:02X}"
-    return _keyword(tag) or f"{group:04X},{element:04X}"
+    return known_keyword(tag) or f"{group:04X},{element:04X}"

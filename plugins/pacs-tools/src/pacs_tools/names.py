@@ -9,6 +9,8 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+from pacs_core.dataset import keyword_of
+
 
 def uid_name(uid: str) -> str:
     """Return the name of a UID, or nothing."""
@@ -35,6 +37,21 @@ def private_name(creator: str, tag: int) -> str:
     """Return the creator of a private element and what he calls it, or what is known of that."""
     entry = _private_entry(creator, tag)
     return f"[{creator}] {entry[2]}" if entry else f"[{creator}]"
+
+
+def element_name(creator: str, tag: int) -> str:
+    """Return what an element is called, which may have a private creator; empty if nobody knows."""
+    if creator:
+        return private_name(creator, tag)
+    if tag & 0x1_0000 and 0x10 <= tag & 0xFFFF <= 0xFF:
+        return "PrivateCreator"
+    return known_keyword(tag)
+
+
+def known_keyword(tag: int) -> str:
+    """Return the keyword of an attribute (PS3.6); empty if it has none."""
+    keyword = keyword_of(tag)
+    return "" if keyword == f"{tag:08X}" else keyword
 
 
 def private_vr(creator: str, tag: int) -> str:

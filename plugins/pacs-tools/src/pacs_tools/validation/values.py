@@ -10,12 +10,12 @@ from pacs_core.dataset import (
     ElementSet,
     are_character_sets,
     encode_text,
-    keyword_of,
     tag_of,
     vm_of,
     vrs_of,
 )
 from pacs_tools.multiplicity import allows
+from pacs_tools.names import known_keyword
 from pacs_tools.validation.findings import ERROR, WARNING, Findings
 
 _TIME = r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?"
@@ -71,7 +71,7 @@ def _check_vr(element: DataElement, path: tuple[int, ...], findings: Findings) -
             findings.add(ERROR, "vr", path, text, "PS3.5 §7.8.1")
         return
     allowed = vrs_of(tag)
-    if keyword_of(tag) == f"{tag:08X}":
+    if not known_keyword(tag):
         findings.add(WARNING, "vr", path, "is no attribute of the standard", "PS3.6 §6")
     elif element.vr not in allowed:
         text = f"has VR {element.vr}, not {' or '.join(allowed)}"
