@@ -129,5 +129,6 @@ _CODECS: Final = (
 @hookimpl
 def pacs_codecs() -> list[CodecDescriptor]:
     """Return a codec for each transfer syntax that is encoded in its own way."""
-    versions = {row.library.name: row.library.version for row in _CODECS}  # each reads a file
-    return [row.descriptor(versions[row.library.name]) for row in _CODECS if row.library.installed]
+    # Each reads a file, and is of several rows.
+    versions = {library: library.version for library in {row.library for row in _CODECS}}
+    return [row.descriptor(versions[row.library]) for row in _CODECS if row.library.installed]
