@@ -17,21 +17,16 @@ from typing import get_args
 from attrs import NOTHING, Factory, fields, has
 from cyclopts import App
 from floors import floors_picture
-from pacs_ai import api as ai_api
-from pacs_ai import hooks as ai_hooks
-from pacs_ai.config import AiConfig
-from pacs_ai.config import RuleConfig as AiRuleConfig
-from pacs_ai.config import ServiceConfig as AiServiceConfig
-from pacs_auth_local import api as sign_in_api
-from pacs_auth_local import hooks as sign_in_hooks
+from pacs_ai import api as ai_api, hooks as ai_hooks
+from pacs_ai.config import AiConfig, RuleConfig as AiRuleConfig, ServiceConfig as AiServiceConfig
+from pacs_auth_local import api as sign_in_api, hooks as sign_in_hooks
 from pacs_auth_local.config import AETitleRule, AuthLocalConfig, CertificateRule, Lockout
 from pacs_auth_oidc.config import OidcConfig
 from pacs_deidentify.config import DeidentifyConfig, DeviceConfig, ProfileConfig
 from pacs_dicomweb.config import DicomWebConfig
 from pacs_dicomweb.conformance import web_services
 from pacs_hl7.config import Hl7Config
-from pacs_jobs import api as jobs_api
-from pacs_jobs import hooks as jobs_hooks
+from pacs_jobs import api as jobs_api, hooks as jobs_hooks
 from pacs_jobs.config import JobsConfig
 from pacs_lifecycle.config import (
     BinConfig,
@@ -40,9 +35,9 @@ from pacs_lifecycle.config import (
     PrefetchConfig,
     QuotaConfig,
     RoomConfig,
+    RuleConfig as LifecycleRuleConfig,
     ScrubConfig,
 )
-from pacs_lifecycle.config import RuleConfig as LifecycleRuleConfig
 from pacs_routing import api as routing_api
 from pacs_routing.config import RoutingConfig, RuleConfig
 from pacs_signatures.config import SignaturesConfig
@@ -57,14 +52,15 @@ from pacs_sop_worklist import api as worklist_api
 from pacs_sop_worklist.config import WorklistConfig
 from pacs_store_cloud.config import AzureConfig, CloudConfig, GcsConfig, S3Config
 from pacs_store_tiered.config import PolicyConfig, TieredConfig, TieringConfig
-from pacs_web import api as web_api
-from pacs_web import hooks as web_hooks
-from pacs_web.api import datasets as web_datasets
-from pacs_web.api import http as web_http
-from pacs_web.api import media_types as web_media_types
-from pacs_web.api import multipart_writing as web_multipart_writing
-from pacs_web.api import openapi as web_openapi
-from pacs_web.api import plain_pages as web_pages
+from pacs_web import api as web_api, hooks as web_hooks
+from pacs_web.api import (
+    datasets as web_datasets,
+    http as web_http,
+    media_types as web_media_types,
+    multipart_writing as web_multipart_writing,
+    openapi as web_openapi,
+    plain_pages as web_pages,
+)
 from pacs_web.config import WebConfig, WebTimeouts
 
 from pacs_core import api
@@ -73,6 +69,7 @@ from pacs_core.api import (
     auditing,
     commands,
     conditions,
+    control as control_api,
     conversion,
     copying,
     file_commands,
@@ -82,14 +79,13 @@ from pacs_core.api import (
     images,
     normalized,
     pauses,
+    sandbox as sandbox_tools,
     streams,
     threads,
     times,
+    tls as tls_tools,
+    workers as worker_tools,
 )
-from pacs_core.api import control as control_api
-from pacs_core.api import sandbox as sandbox_tools
-from pacs_core.api import tls as tls_tools
-from pacs_core.api import workers as worker_tools
 from pacs_core.cli import errors
 from pacs_core.cli.application import build_app
 from pacs_core.cli.file_commands import list_file_commands

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from attrs import define, field, frozen
-from attrs.setters import NO_OP
-from attrs.setters import frozen as unchangeable
+from attrs.setters import NO_OP, frozen as unchangeable
 from attrs.validators import and_, ge, gt, lt
 
 from pacs_core.contracts.access import AccessGuard, NoAccessGuard

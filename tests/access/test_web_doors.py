@@ -10,8 +10,18 @@ from pacs_web.contributions import collect_sections
 
 from pacs_core.testing.datasets import SampleStudy
 
-from .conftest import FORMS, HIDDEN, MIXED, NOT_SAID, NOWHERE, SEEN, instances, make, part10
-from .conftest import STEPS as ALL_STEPS
+from .conftest import (
+    FORMS,
+    HIDDEN,
+    MIXED,
+    NOT_SAID,
+    NOWHERE,
+    SEEN,
+    STEPS as ALL_STEPS,
+    instances,
+    make,
+    part10,
+)
 
 DIFFERENT = {
     "/access/override": "who may break the glass",

@@ -12,8 +12,7 @@ from typing import Annotated, Literal, get_args, get_origin
 import pytest
 from attrs import frozen
 from cyclopts import App, CycloptsError, Parameter
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pydicom.data import get_testdata_file
 
 from pacs_core.api.file_commands import CommandGroup, JobsOption, Option, OptionGroup

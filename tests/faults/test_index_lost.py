@@ -22,8 +22,7 @@ from pydicom.data import get_testdata_file
 from pacs_core import connect
 from pacs_core.association import Proposal
 from pacs_core.cli.main import main
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
-from pacs_core.dataset import encode_attributes, tag_of
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT, encode_attributes, tag_of
 from pacs_core.testing.node import node_thread, write_config
 from pacs_core.testing.waiting import until
 

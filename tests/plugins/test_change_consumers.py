@@ -20,8 +20,7 @@ from pacs_core import connect
 from pacs_core.association import AssociationError, Proposal
 from pacs_core.cli.main import main
 from pacs_core.contracts import Peer
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
-from pacs_core.dataset import encode_attributes, tag_of
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT, encode_attributes, tag_of
 from pacs_core.testing.node import node_process, node_thread
 from pacs_core.testing.waiting import until
 

@@ -7,8 +7,7 @@ from typing import Any
 import anyio
 
 from pacs_core.association import AssociationError, Proposal, connect
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
-from pacs_core.dataset import tag_of, texts
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT, tag_of, texts
 
 from .ledger import ROUTED
 from .trouble import RefusedError, Trouble, WrongAnswerError

@@ -6,8 +6,7 @@ from typing import Final
 import anyio
 from pacs_dicomweb.multipart import PartBegin, PartData, Splitter
 
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
-from pacs_core.dataset import file_meta
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT, file_meta
 from pacs_core.testing.datasets import SampleStudy
 
 from .trouble import RefusedError, WrongAnswerError

@@ -12,8 +12,7 @@ from attrs import define
 
 from pacs_core.association import PeerOperation, Proposal, connect
 from pacs_core.contracts import Timeouts
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
-from pacs_core.dataset import Attributes, tag_of
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT, Attributes, tag_of
 from pacs_core.dimse import Command
 from pacs_core.testing.datasets import MODALITIES, SampleStudy
 

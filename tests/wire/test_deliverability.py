@@ -14,8 +14,7 @@ import anyio
 import pydicom
 import pytest
 from attrs import frozen
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from pydicom.dataset import FileMetaDataset
 
 from pacs_core.dataset import transfer_syntax_uid

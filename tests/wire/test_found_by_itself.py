@@ -10,8 +10,7 @@ from itertools import count
 import pytest
 from anyio.from_thread import start_blocking_portal
 from attrs import evolve
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from pacs_index_sqlite.config import FurtherAttribute, SqliteIndexConfig
 from pacs_index_sqlite.index import SqliteIndex
 

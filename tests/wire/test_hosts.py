@@ -12,8 +12,7 @@ from pacs_core import connect
 from pacs_core.association import AssociationRefusedError, Proposal
 from pacs_core.association.hosts import host_of
 from pacs_core.contracts import Timeouts
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
-from pacs_core.dataset import encode_attributes, tag_of
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT, encode_attributes, tag_of
 from pacs_core.testing.waiting import until
 from pacs_core.upper_layer import AssociateRQ, ProposedContext, encode
 

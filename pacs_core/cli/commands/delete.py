@@ -6,8 +6,7 @@ from typing import Annotated
 from pacs_core.app import Assembly, open_archive
 from pacs_core.cli.assembling import assemble_local
 from pacs_core.cli.errors import CommandError, UsageError
-from pacs_core.cli.keys import UNIQUE_KEYS, patient_conditions
-from pacs_core.cli.keys import Level as LevelName
+from pacs_core.cli.keys import UNIQUE_KEYS, Level as LevelName, patient_conditions
 from pacs_core.cli.local import local_origin, require_archive, require_data_directory
 from pacs_core.cli.option import Option
 from pacs_core.cli.options import LOCAL, LocalOptions

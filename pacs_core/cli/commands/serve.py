@@ -89,8 +89,7 @@ def serve(
     if not hasattr(signal, "SIGHUP"):
         raise CommandError(_NO_POSIX)
     from pacs_core.app.memory import share_free_memory
-    from pacs_core.app.serve import ignore_harmless_signals
-    from pacs_core.app.serve import serve as serve_node
+    from pacs_core.app.serve import ignore_harmless_signals, serve as serve_node
 
     share_free_memory()
     ignore_harmless_signals()

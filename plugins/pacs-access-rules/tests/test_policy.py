@@ -5,8 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_access_rules.conditions import Age, AgeRange
 from pacs_access_rules.policy import EVERYTHING, NOTHING, Rule, Who, compose
 from pacs_access_rules.reading import PolicyError, check_policy, read_policy

@@ -1,8 +1,7 @@
 """Findings of results: found in whatever a service sends, and known by one name each."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_ai.assessing import is_withheld
 from pacs_ai.models import Assessment, ResultFinding
 from pacs_ai.result_findings import find_finding, findings_of

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from lxml import etree
 from pacs_audit_atna.events import EVENTS, OWN_SCHEME, classify, translate
 from pacs_audit_atna.fhir_form import to_fhir

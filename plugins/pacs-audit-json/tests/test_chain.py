@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_audit_json.chain import GENESIS, Link, digest_line, extend, find_end
 from pacs_audit_json.chained import ChainWriter
 from pacs_audit_json.findings import Finding, FindingKind

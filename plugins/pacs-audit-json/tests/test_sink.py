@@ -9,8 +9,7 @@ from pathlib import Path
 
 import cattrs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_audit_json import AuditJsonConfig, pacs_audit_sinks, pacs_config
 from pacs_audit_json.lines import line
 from pacs_audit_json.sink import create

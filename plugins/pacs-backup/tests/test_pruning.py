@@ -1,8 +1,7 @@
 """What is forgotten, what stays, and what of the contents."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_backup.pruning import Pruning, Rules
 from pacs_backup.repository import NAME_FORMAT, BackupError, Entry, NewBackup, Repository
 

@@ -4,8 +4,7 @@ import struct
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_codec_basic import rle_header
 from pacs_codec_basic.checks import require_format, require_match
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_deidentify import ocr
 from pacs_deidentify.blanking import blank_pixels
 from pacs_deidentify.errors import DeidentificationError

@@ -5,8 +5,7 @@ from copy import deepcopy
 from io import BytesIO
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_deidentify.actions import Action, choose
 from pacs_deidentify.deidentify import deidentify
 from pacs_deidentify.errors import DeidentificationError

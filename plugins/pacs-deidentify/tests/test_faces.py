@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_deidentify.faces import Face
 from pydicom import Dataset, dcmread
 from pydicom.uid import RLELossless

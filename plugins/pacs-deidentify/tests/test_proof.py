@@ -6,8 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_deidentify import batch
 from pacs_deidentify.evidence import gather_evidence
 from pacs_deidentify.files import deidentify_file

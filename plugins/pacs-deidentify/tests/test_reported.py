@@ -3,8 +3,7 @@
 from io import BytesIO
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_deidentify.codestreams import frame_editor
 from pacs_deidentify.files import deidentify_file
 from pacs_deidentify.leaks import find_leaks

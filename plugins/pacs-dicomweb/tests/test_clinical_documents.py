@@ -3,8 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_dicomweb.cda import DocumentError, read_document, write_page, write_text
 
 from pacs_core.testing.datasets import SampleStudy

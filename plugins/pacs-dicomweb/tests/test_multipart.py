@@ -5,8 +5,7 @@ from itertools import chain
 
 import anyio
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 from pacs_dicomweb.multipart import (
     Event,
     MalformedMultipart,

@@ -2,8 +2,7 @@
 
 import anyio
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_dicomweb.pixel_room import PixelRoom
 
 pytestmark = pytest.mark.anyio

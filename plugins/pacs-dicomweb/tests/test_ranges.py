@@ -1,8 +1,7 @@
 """Ranges and entity tags (RFC 9110 §8.8, §14)."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_dicomweb.instances import entity_tag, matches_tag
 from pacs_dicomweb.ranges import ByteRange, UnsatisfiableRangeError, read_range
 

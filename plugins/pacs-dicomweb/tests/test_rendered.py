@@ -5,8 +5,7 @@ import io
 import numpy as np
 import pydicom
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_dicomweb.kept import Kept
 from pacs_dicomweb.rendering_parameters import read_rendering, read_viewport
 from pacs_dicomweb.search_parameters import InvalidParameterError

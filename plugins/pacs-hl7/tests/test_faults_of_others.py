@@ -1,8 +1,7 @@
 """What other interfaces of HL7 have stumbled over, by their public reports of faults."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_hl7.acknowledging import acknowledge
 from pacs_hl7.framing import Deframer, frame
 from pacs_hl7.messages import Fault, MessageError, read_message, split_messages

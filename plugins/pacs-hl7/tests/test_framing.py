@@ -3,8 +3,7 @@
 from itertools import chain
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_hl7.framing import Deframer, FramingError, frame
 
 CONTENT = st.binary(max_size=50).map(lambda data: data.translate(None, b"\x0b\x1c"))

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_hl7.acknowledging import acknowledge
 from pacs_hl7.config import Hl7Config, Hl7Peer
 from pacs_hl7.messages import Fault, MessageError, read_message, split_messages

@@ -6,8 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 from attrs import evolve
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_image_export.attributes import FrameAttributes, number_of
 from pacs_image_export.errors import RenderError
 from pacs_image_export.render import RenderOptions, render

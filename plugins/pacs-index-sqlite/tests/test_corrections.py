@@ -13,8 +13,7 @@ from pacs_index_sqlite.schema import STEPS
 from pacs_core.contracts import ChangeKind, Level, Query
 from pacs_core.testing.index_changes import kept
 from pacs_core.testing.index_corrections import correct, make_correction
-from pacs_core.testing.index_harness import found, make_record
-from pacs_core.testing.index_harness import path as path_of
+from pacs_core.testing.index_harness import found, make_record, path as path_of
 
 pytestmark = pytest.mark.anyio
 

@@ -5,8 +5,7 @@ import itertools
 import sqlite3
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_index_sqlite.dialect import SQLITE
 
 from pacs_core.contracts import wildcard_pattern as pattern

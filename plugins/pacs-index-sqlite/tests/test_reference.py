@@ -8,8 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_index_sqlite.conflicts import listings
 from pacs_index_sqlite.index import SqliteIndex
 

@@ -3,8 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_lifecycle.config import PrefetchConfig
 from pacs_lifecycle.priors import Order, Prior, choose_priors, is_searchable, read_prior
 

@@ -3,8 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_lifecycle.config import BinConfig, LifecycleConfig, RuleConfig
 from pacs_lifecycle.rules import DAY, Rule, Study, choose, read_date
 

@@ -2,8 +2,7 @@
 
 from types import SimpleNamespace
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_metrics.labels import OTHER, PeerNames, status_of
 
 from pacs_core.contracts import NodeSettings, Origin, Peer

@@ -5,8 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_routing import pacs_check
 from pacs_routing.config import RoutingConfig, RuleConfig
 from pacs_routing.rules import Rule, read_rules

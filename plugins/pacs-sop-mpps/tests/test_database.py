@@ -7,8 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from pacs_database.api import Database
 from pacs_database.testing import open_database
 from pacs_jobs.api import JobQueue

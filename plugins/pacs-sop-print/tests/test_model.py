@@ -8,8 +8,7 @@ from typing import Any
 import anyio
 import pytest
 from attrs import define, evolve, field
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from pacs_sop_print.associations import OpenAssociations
 from pacs_sop_print.config import PrintConfig
 from pacs_sop_print.films import PrintJob

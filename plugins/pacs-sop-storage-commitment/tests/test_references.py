@@ -1,8 +1,7 @@
 """Requests and reports: what is written is read again, and what is not one is refused by status."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_sop_storage_commitment.references import (
     CommitmentRequest,
     EventType,

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from pacs_database.testing import open_database
 from pacs_jobs.database_queue import DatabaseJobQueue
 from pacs_sop_ups.api import StepState

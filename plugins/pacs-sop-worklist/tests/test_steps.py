@@ -1,8 +1,7 @@
 """Entries of a worklist: what is one, what is not, and that text survives the table."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_sop_worklist.api import InvalidStepError, StepState, steps_of
 from pacs_sop_worklist.steps import SEQUENCE, STATUS, to_json
 

@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pydicom
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 
 from pacs_core.dataset import (
     EXPLICIT_VR_BIG_ENDIAN,

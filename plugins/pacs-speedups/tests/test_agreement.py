@@ -3,8 +3,7 @@
 import zlib
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from pacs_core.dataset import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 from pacs_core.testing.header_scans import has_header_walk, outcome_of_scan, scan_in_python

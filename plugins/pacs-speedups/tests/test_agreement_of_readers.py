@@ -1,8 +1,7 @@
 """Elements read in C and in Python: the same of any bytes, whatever the limits."""
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, ReadLimits
 from pacs_core.testing.element_readings import (

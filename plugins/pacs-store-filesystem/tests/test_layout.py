@@ -4,8 +4,7 @@ from pathlib import Path
 
 import cattrs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_store_filesystem import FilesystemConfig
 from pacs_store_filesystem.layout import DEFAULT_LAYOUT, KeyLayout
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_database.testing import open_database
 from pacs_store_tiered.config import PolicyConfig, TieredConfig
 from pacs_store_tiered.database_studies import DatabaseStudies

@@ -4,8 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_tools.uid import derive_uid
 from pydicom import dcmread
 from pydicom.data import get_testdata_file

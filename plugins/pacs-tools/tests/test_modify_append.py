@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_tools.editing import Changes
 from pacs_tools.paths import parse_path
 from pacs_tools.setting import read_appended, read_values

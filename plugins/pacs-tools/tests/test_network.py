@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_tools.load import histogram, quantiles
 from pydicom import dcmread
 from pydicom.data import get_testdata_file

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_tools.pictures.h264 import read_sequence, transfer_syntax_of
 from PIL import Image, ImageCms
 from pydicom import dcmread

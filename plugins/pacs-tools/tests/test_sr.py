@@ -9,8 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_tools.sr.measurements import harmless
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file

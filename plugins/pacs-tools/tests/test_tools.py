@@ -10,8 +10,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_tools.multiplicity import allows
 from pydicom import dcmread
 from pydicom.data import get_testdata_file

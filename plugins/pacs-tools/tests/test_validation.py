@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_tools.validation.conditions import Scope, describe, holds
 from pacs_tools.validation.tables import attributes_of, find_iod
 from pydicom import Dataset, dcmread

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pacs_web_ui
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_web.api.http import HttpError
 from pacs_web_ui.charts import make_charts, round_up, show_number
 from pacs_web_ui.history_words import DETAILS, EVENTS

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pacs_web_ui
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_web_ui.studies import Instance, Series
 from pacs_web_ui.viewer.display_sets import divide, kind_of, number_of
 from pacs_web_ui.viewer.report import read_report

@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_web.api.http import HttpError
 from pacs_web.testing import RunningServer, WebRoutesContract, serve_routes
 from pacs_web_ui import WebUiConfig, pacs_web_routes

@@ -1,8 +1,7 @@
 """Negotiation by RFC 9110 §12.5.1 and PS3.18 §8.7."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_web.api.media_types import (
     Choice,
     MediaType,

@@ -8,8 +8,7 @@ import zlib
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pacs_web.config import WebConfig
 from pacs_web.inflating import PIECE, BodyInflater, InflateError, zstd
 from pacs_web.middleware.compression import choose_encoding

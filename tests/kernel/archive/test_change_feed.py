@@ -3,8 +3,7 @@
 import anyio
 import anyio.lowlevel
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from pacs_core.archive import ChangeFeed, change_feed
 from pacs_core.contracts import ChangeKind, ChangesLostError

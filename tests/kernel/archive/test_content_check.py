@@ -6,8 +6,7 @@ from contextlib import aclosing
 
 import anyio
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from pacs_core.archive import ContentCheck, DifferenceKind
 from pacs_core.archive.pacing import ReadPace

@@ -6,8 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from attrs import evolve
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.archive import NoArchive
 from pacs_core.archive.frame_reading import FrameLayouts, read_frames, read_layout

@@ -5,8 +5,7 @@ from contextlib import suppress
 
 import anyio
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from pacs_core.archive import DuplicatePolicy
 from pacs_core.contracts import (

@@ -14,8 +14,13 @@ import anyio
 import pytest
 from pacs_memory_archive import MemoryIndex, MemoryStore
 
-from pacs_core.archive import DuplicatePolicy, Durability, journal_files, write_behind
-from pacs_core.archive import ingest as ingest_module
+from pacs_core.archive import (
+    DuplicatePolicy,
+    Durability,
+    ingest as ingest_module,
+    journal_files,
+    write_behind,
+)
 from pacs_core.archive.journal_files import BLOCK
 
 pytestmark = pytest.mark.anyio

@@ -6,8 +6,7 @@ from struct import pack
 
 import anyio
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pydicom import dcmread
 from pydicom.filebase import DicomBytesIO
 

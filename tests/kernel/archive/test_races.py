@@ -6,8 +6,7 @@ from itertools import count
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pacs_memory_archive import MemoryIndex, MemoryStore
 from pacs_memory_archive.store import MemoryWriter
 

@@ -3,8 +3,7 @@
 from contextlib import nullcontext
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.concurrency import closing
 from pacs_core.concurrency.files import file_chunks

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from attrs import asdict, frozen
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.archive import ArchiveSettings, AuditSettings, DuplicatePolicy, Durability
 from pacs_core.config import (

@@ -1,8 +1,7 @@
 """How values of keys become conditions (PS3.4 C.2.2.2)."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.contracts import (
     AnyOf,

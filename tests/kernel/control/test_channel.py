@@ -8,8 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 from attrs import frozen
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.app.control import server
 from pacs_core.app.control.messages import check_operation, structure, unstructure

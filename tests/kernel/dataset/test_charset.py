@@ -1,8 +1,7 @@
 """Specific Character Set (PS3.3 C.12.1.1.2, PS3.5 §6.1 and Annexes H to K)."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import PersonName
 

@@ -4,8 +4,7 @@ from contextlib import suppress
 from struct import pack
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 

@@ -1,8 +1,7 @@
 """Edits of a header in memory: what is not edited keeps its bytes (PS3.5 §7)."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.dataset import (
     EXPLICIT_VR_BIG_ENDIAN,

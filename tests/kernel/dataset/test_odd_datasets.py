@@ -8,8 +8,7 @@ from itertools import chain
 
 import pydicom
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from pacs_core.dataset import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,

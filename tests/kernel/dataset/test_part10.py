@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pydicom.filereader import read_file_meta_info
 
 from pacs_core.dataset import (

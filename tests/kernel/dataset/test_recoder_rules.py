@@ -5,8 +5,7 @@ import tracemalloc
 from contextlib import nullcontext
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.dataset import (
     EXPLICIT_VR_BIG_ENDIAN,

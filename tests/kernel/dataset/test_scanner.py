@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from pacs_core.dataset import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,

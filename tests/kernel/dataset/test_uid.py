@@ -1,8 +1,7 @@
 """UIDs from the wire (PS3.5 §9.1)."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.dimse import is_valid_uid
 

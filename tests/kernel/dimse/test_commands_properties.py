@@ -1,8 +1,7 @@
 """Properties of the command set codec over all kinds of commands and over any bytes."""
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from pacs_core.dimse import (
     LAYOUTS,

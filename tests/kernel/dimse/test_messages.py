@@ -1,8 +1,7 @@
 """Messages to PDVs, and back again (PS3.8 Annex E)."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.dimse import (
     Command,

@@ -1,8 +1,7 @@
 """Status codes against the ranges of the standard, and against pynetdicom's tables."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pynetdicom import status as peer
 
 from pacs_core.dimse import (

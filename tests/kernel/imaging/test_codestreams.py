@@ -8,8 +8,7 @@ from contextlib import suppress
 
 import pytest
 from attrs import evolve
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.contracts import CodecError
 from pacs_core.imaging import JPEG_LS, CodestreamImage, bare_j2k, is_ycbcr, read_j2k, read_jpeg

@@ -5,8 +5,7 @@ from struct import pack
 import pytest
 from attrs import evolve
 
-from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
-from pacs_core.dataset import parse_attributes, tag_of
+from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT, parse_attributes, tag_of
 from pacs_core.imaging import (
     CONVERSION_TAGS,
     EXTENDED_OFFSET_TABLE,

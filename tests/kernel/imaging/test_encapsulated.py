@@ -4,8 +4,7 @@ from itertools import accumulate, chain, pairwise
 from struct import pack, unpack
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.imaging import (
     EXTENDED_OFFSET_TABLE,

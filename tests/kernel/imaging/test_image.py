@@ -3,8 +3,7 @@
 from contextlib import nullcontext
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import ALL_TRANSFER_SYNTAXES, tag_of

@@ -1,8 +1,7 @@
 """Native Pixel Data to frames and back (PS3.5 §8.1, Annex A; PS3.3 C.7.6.3.1)."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.contracts import FrameFormat
 from pacs_core.dataset import (

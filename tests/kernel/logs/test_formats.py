@@ -4,8 +4,7 @@ import json
 import logging
 from datetime import datetime
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.contracts import Correlation, correlated
 from pacs_core.logs.formats import JsonFormatter, TextFormatter

@@ -4,12 +4,10 @@ import math
 import os
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.contracts import MetricKind, NoMeter
-from pacs_core.metering import MeterMemory, NodeMeter, clear_gauges
-from pacs_core.metering import memory as memory_module
+from pacs_core.metering import MeterMemory, NodeMeter, clear_gauges, memory as memory_module
 
 
 def metric(meter, name):

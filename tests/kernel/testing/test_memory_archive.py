@@ -1,8 +1,7 @@
 """The archive in memory keeps the contract that providers rely on."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.contracts import (
     DateTimeRange,

@@ -5,8 +5,7 @@ import zlib
 
 import pytest
 from attrs import evolve
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.contracts import (
     Action,

@@ -1,8 +1,7 @@
 """Cutting messages to the peer's maximum length (PS3.8 §D.1 and Annex E)."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pacs_core.upper_layer import LocalProtocolError, PDataTF, encode, fragment, fragment_size
 

@@ -8,8 +8,7 @@ import pytest
 
 from pacs_core.testing.node import node_thread
 
-from .site import PLUGINS as SITE
-from .site import Destination
+from .site import PLUGINS as SITE, Destination
 
 PATIENCE = 60.0
 PLUGINS = (

@@ -23,8 +23,7 @@ from pacs_audit_json.reading import FileReader
 from pacs_audit_json.signing import public_key_file, read_public_keys
 from pacs_audit_json.trail import take_snapshot
 from pacs_audit_json.use import record_use
-from pacs_audit_json.verification import VerificationResult
-from pacs_audit_json.verification import verify as verify_trail
+from pacs_audit_json.verification import VerificationResult, verify as verify_trail
 from pacs_core.api.commands import (
     Assembly,
     CommandError,

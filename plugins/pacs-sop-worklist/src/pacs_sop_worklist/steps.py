@@ -10,8 +10,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from pacs_core.api.attribute_lists import first, keep_known
-from pacs_core.api.attribute_lists import to_json as json_of
+from pacs_core.api.attribute_lists import first, keep_known, to_json as json_of
 from pacs_core.contracts import comparables
 from pacs_core.dataset import Attributes, items, tag_of, texts
 

@@ -11,8 +11,8 @@ from operator import itemgetter
 from typing import Final
 
 from pacs_core.api.file_commands import CommandError
-from pacs_core.dataset import BULK_VRS as _BULK_VRS
 from pacs_core.dataset import (
+    BULK_VRS as _BULK_VRS,
     BulkData,
     DataElement,
     Edit,

@@ -22,15 +22,15 @@ from opentelemetry.context import Context
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
+    Span as RunningSpan,
     SpanContext,
+    SpanKind as Kind,
     Status,
     StatusCode,
     TraceFlags,
+    Tracer as SdkTracer,
     set_span_in_context,
 )
-from opentelemetry.trace import Span as RunningSpan
-from opentelemetry.trace import SpanKind as Kind
-from opentelemetry.trace import Tracer as SdkTracer
 
 from pacs_core.contracts import Span, SpanKind, SpanValue, Tracer, correlated, current_correlation
 
