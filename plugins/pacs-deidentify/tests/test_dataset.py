@@ -412,3 +412,27 @@ def test_a_copy_is_made_of_nested_items() -> None:
     run(dataset, Option.CLEAN_STRUCTURED_CONTENT)
     assert dataset == before
     assert dataset.SeriesInstanceUID == SERIES
+
+
+def test_codes_of_public_schemes_stay_in_structured_content() -> None:
+    """A Code Value is a number as long as an identifier; it is taken out if it is a known one."""
+    report, codes = make_report(), []
+    for value, scheme in (
+        ("121033", "DCM"), ("MRN-77120", "DCM"), ("12345678", "99ACME"), ("77120345", "SCT"),
+    ):  # fmt: skip
+        code, item = Dataset(), Dataset()
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, "Concept"
+        code.CodingSchemeVersion = "20240301"
+        item.RelationshipType, item.ValueType = "CONTAINS", "CODE"
+        item.ConceptNameCodeSequence = item.ConceptCodeSequence = [code]
+        codes.append(item)
+    report.ContentSequence = codes
+    made = run(report, Option.CLEAN_STRUCTURED_CONTENT).ContentSequence
+    names = [item.ConceptNameCodeSequence[0] for item in made]
+    assert [name.CodeValue for name in names] == ["121033", "***", "***", "77120345"]
+    assert [name.CodingSchemeVersion for name in names] == [
+        "20240301",
+        "20240301",
+        "***",
+        "20240301",
+    ]

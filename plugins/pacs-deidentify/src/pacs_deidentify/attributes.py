@@ -15,6 +15,9 @@ TEMPORAL_VRS: Final = frozenset({"DA", "DT", "TM"})
 MOST: Final = {"AE": 16, "LO": 64, "SH": 16}
 """Characters that a value has at most (PS3.5 §6.2)."""
 
+_OF_CODES: Final = frozenset({0x0008_0100, 0x0008_0103, 0x0008_0119, 0x0008_0120})
+"""Code Value, Coding Scheme Version, Long and URN Code Value (PS3.3 §8.8)."""
+
 _NOT_OF_INSTANCES: Final = (
     "ClassUID",
     "ClassesUID",
@@ -51,6 +54,15 @@ def known_vr(tag: int, raw_vr: str | None) -> str | None:
 def is_of_instance(tag: int) -> bool:
     """Whether a UID attribute names an instance, or something else of a patient or a device."""
     return not dictionary_keyword(tag).endswith(_NOT_OF_INSTANCES)
+
+
+def is_public_code(dataset: Dataset, tag: int) -> bool:
+    """Whether an attribute is a code, or the version of its scheme, which is not a private one.
+
+    Designators of private coding schemes begin with 99 (PS3.16 §8.2).
+    """
+    scheme = str(dataset.get("CodingSchemeDesignator", "") or "")
+    return tag in _OF_CODES and bool(scheme) and not scheme.startswith("99")
 
 
 def is_well_known(uid: str) -> bool:

@@ -72,6 +72,10 @@ class ProfileConfig:
         Regular expressions of what else is taken out of text that is cleaned.
     max_shift : int
         Days by which dates are moved at most, with the option retain-modified-dates.
+    oldest_age : int
+        Years above which ages become one: with 89, all of 90 and more are told as 90, in
+        attributes, content items and text that stay, and of who is as old neither the date nor the
+        year of birth stays, also where `keep` names them. 0: ages stay as they are.
     burned_in : str
         What is done with images in which text is burnt in, unless pixels are cleaned: ``refuse``,
         or ``flag`` in the report.
@@ -93,6 +97,7 @@ class ProfileConfig:
     )
     patterns: tuple[str, ...] = ()
     max_shift: int = field(default=3652, validator=[ge(1), le(36524)])
+    oldest_age: int = field(default=89, validator=[ge(0), le(998)])
     burned_in: Literal["refuse", "flag"] = "refuse"
     blanked_syntax: str = ""
     prove: bool = False

@@ -12,9 +12,11 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from pacs_deidentify.actions import Action, choose
+from pacs_deidentify.ages import cap_age, cap_age_of_item, find_old_ages, is_birth_date
 from pacs_deidentify.attributes import (
     MOST,
     TEXT_VRS,
+    is_public_code,
     is_well_known,
     known_vr,
     raw_vr,
@@ -33,9 +35,9 @@ from pacs_deidentify.options import Option
 from pacs_deidentify.plausible import is_plausible
 from pacs_deidentify.private import PrivateAttributes
 from pacs_deidentify.profile import Profile
-from pacs_deidentify.regions import Region, find_regions, find_rule
+from pacs_deidentify.regions import Region
 from pacs_deidentify.report import Report
-from pacs_deidentify.risks import may_have_text, may_show_face
+from pacs_deidentify.risks import check_pixels
 from pacs_deidentify.tables import load_profile, row_of_vr
 from pacs_deidentify.temporal import is_time, shift_date
 from pacs_deidentify.text import TextCleaner
@@ -58,6 +60,7 @@ _PATIENT_NAME: Final = 0x0010_0010
 _PATIENT_ID: Final = 0x0010_0020
 _DOCUMENT: Final = 0x0042_0011
 _CONTENT: Final = 0x0040_A730
+_MEASURED: Final = 0x0040_A300
 _FIRST_GROUP: Final = 0x0008
 _ICC_PROFILE: Final = 0x0028_2000
 _OVERLAYS: Final = 0x6000_0000
@@ -128,7 +131,8 @@ class _Deidentification:
         self._report = Report(self._sop_class, face=face)
         self._retains_uids = Option.RETAIN_UIDS in profile.options
         try:
-            evidence = gather_evidence(dataset, profile.options)
+            evidence = gather_evidence(dataset, profile.options, profile.oldest_age)
+            self._is_old = any(find_old_ages(dataset, profile.oldest_age))
             identifiers = find_identifiers(dataset, profile.options)
             self._patient = patient_of(dataset)
             self._report.attributes = pick_originals(dataset)
@@ -139,7 +143,7 @@ class _Deidentification:
         names = {short for name in evidence.groups.get("person", ()) for short in short_names(name)}
         short = re.compile(rf"(?<![^\W\d_])(?:{'|'.join(sorted(names))})(?![^\W\d_])")
         patterns = (*profile.patterns, short) if names else profile.patterns
-        self._cleaner = TextCleaner(known, self._uid, patterns)
+        self._cleaner = TextCleaner(known, self._uid, patterns, profile.oldest_age)
         self._shift = profile.pseudonyms.shift(self._patient, profile.max_shift)
         self._private = PrivateAttributes(profile)
 
@@ -164,7 +168,7 @@ class _Deidentification:
         return made, self._report
 
     def _check_pixels(self) -> None:
-        dataset, options = self._dataset, self._profile.options
+        dataset = self._dataset
         self._report.clears_unused = any(
             tag.element == _BIT_POSITION
             and dataset[tag].value
@@ -173,34 +177,7 @@ class _Deidentification:
             for tag in dataset.keys()  # noqa: SIM118 iteration would convert each element
             if _OVERLAYS <= tag < _AFTER_OVERLAYS
         )
-        may_show = Option.CLEAN_VISUAL_FEATURES in options and may_show_face(dataset)
-        if may_show and self._report.face is None:
-            rule = find_rule(self._profile.regions, dataset)
-            if rule is None or not rule.no_faces:
-                raise DeidentificationError(
-                    "a face may be recognized in it: no rule says that images of its device show "
-                    "none, nor does Recognizable Visual Features (0028,0302)"
-                )
-        if Option.CLEAN_PIXEL_DATA in options:
-            self._report.regions = find_regions(self._profile.regions, dataset)
-            if self._text is not None:
-                self._report.regions = [*(self._report.regions or ()), *self._text]
-            if self._report.regions is None and may_have_text(dataset):
-                raise DeidentificationError(
-                    "text may be burnt in, and no rule says where images of its device have it"
-                )
-        elif dataset.get("BurnedInAnnotation", "") == "YES" and self._profile.burned_in == "refuse":
-            raise DeidentificationError(
-                f"text is burnt in (0028,0301), and the profile has no {Option.CLEAN_PIXEL_DATA}"
-            )
-        elif self._text and self._profile.burned_in == "refuse":
-            raise DeidentificationError(
-                f"text was found in its pixels, and the profile has no {Option.CLEAN_PIXEL_DATA}"
-            )
-        elif self._text:
-            self._report.warnings.append("text was found in its pixels: look at it")
-        elif may_have_text(dataset):
-            self._report.warnings.append("text may be burnt into the image: look at it")
+        check_pixels(dataset, self._profile, self._report, self._text)
 
     def _walk(self, source: Dataset, parent: int, path: str, mode: _Mode) -> Dataset:
         made = Dataset()
@@ -219,6 +196,7 @@ class _Deidentification:
                 self._report.changes.append((where, Action.REMOVE))
                 self._report.warnings.append(f"{where} cannot be read; it is removed")
         self._private.drop_creators(made)
+        self._cap_age_of_item(made, path)
         return made
 
     def _convert(
@@ -260,7 +238,8 @@ class _Deidentification:
         # Attributes of commands, File Meta Information and directories are of no dataset.
         if tag in self._profile.remove or vr is None or tag.group < _FIRST_GROUP:
             return Action.REMOVE
-        if tag in self._profile.keep:
+        is_birth = is_birth_date(tag, source)
+        if tag in self._profile.keep and not (is_birth and self._is_old):
             return Action.KEEP
         options = self._profile.options
         if _OVERLAYS <= tag < _AFTER_OVERLAYS:
@@ -268,7 +247,9 @@ class _Deidentification:
         row = self._table.find(tag) or row_of_vr(tag, vr)
         if row is None:
             return None
-        chosen = {option: row.options[option] for option in options & row.options.keys()}
+        # A birth date in a content item is one, whatever is done with other dates.
+        options = options & row.options.keys() if not is_birth else frozenset()
+        chosen = {option: row.options[option] for option in options}
         moves = Option.RETAIN_MODIFIED_DATES in chosen and vr in {"DA", "DT"}
         # A date that a device keeps would tell by how much the others have moved.
         if "K" in chosen.values() and not moves:
@@ -314,14 +295,43 @@ class _Deidentification:
         if tag == _ICC_PROFILE and isinstance(source[tag].value, bytes):
             made[tag] = DataElement(tag, vr, clean_profile(source[tag].value))
             return
+        if vr == "AS" and self._profile.oldest_age:
+            self._cap_age(source, tag, where, made)
+            return
         if mode is None or not {vr, read} & TEXT_VRS:
             made[tag] = source.get_item(tag)
             return
         if mode is _Mode.REPLACE:
             self._replace(source, tag, where, vr, Action.DUMMY, made)
             return
-        clean = self._cleaner.clean if mode is _Mode.CLEAN else self._cleaner.sweep
+        # A code of a public scheme is the number of a concept, and of nobody.
+        cleans = mode is _Mode.CLEAN and not is_public_code(source, tag)
+        clean = self._cleaner.clean if cleans else self._cleaner.sweep
         self._map(source, tag, where, vr, clean, made)
+
+    def _cap_age(self, source: Dataset, tag: BaseTag, where: str, made: Dataset) -> None:
+        """Keep an age, unless it is above the limit, or none at all."""
+        texts = values_of(source[tag].value)
+        capped = [cap_age(text, self._profile.oldest_age) for text in texts]
+        if capped == texts:
+            made[tag] = source.get_item(tag)
+        elif None in capped:
+            self._report.changes.append((where, Action.REMOVE))
+            self._report.warnings.append(f"{where} is no age; it is removed")
+        else:
+            made[tag] = DataElement(tag, "AS", capped)
+            self._report.changes.append((where, Action.CLEAN))
+
+    def _cap_age_of_item(self, made: Dataset, path: str) -> None:
+        oldest = self._profile.oldest_age
+        try:
+            if oldest and cap_age_of_item(made, oldest):
+                self._report.changes.append((f"{path}{tag_text(_MEASURED)}", Action.CLEAN))
+        except _UNREADABLE:
+            for keyword in ("MeasuredValueSequence", "NumericValue"):
+                if keyword in made:
+                    del made[keyword]
+            self._report.changes.append((f"{path}{tag_text(_MEASURED)}", Action.REMOVE))
 
     def _clean(
         self, source: Dataset, tag: BaseTag, parent: int, where: str, vr: str, made: Dataset

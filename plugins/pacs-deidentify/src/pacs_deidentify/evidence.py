@@ -10,6 +10,13 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
+from pacs_deidentify.ages import (
+    DEFAULT_OLDEST,
+    age_forms,
+    birth_year,
+    find_old_ages,
+    is_birth_item,
+)
 from pacs_deidentify.attributes import (
     TEXT_VRS,
     is_of_instance,
@@ -54,6 +61,8 @@ _CODES_OF: Final = {
     "ScheduledStationNameCodeSequence": "device",
     "PerformedStationNameCodeSequence": "device",
 }
+_PATIENT_AGE: Final = 0x0010_1010
+_FORMS: Final = {"person": name_forms, "age": age_forms}
 _UIDS: Final = frozenset({"uid", "device uid"})
 _DATES: Final = frozenset({"date", "device date", "birth"})
 _KINDS_OF_DEVICES: Final = ("Modality", "Manufacturer", "ManufacturerModelName")
@@ -90,7 +99,7 @@ class Evidence:
         found: set[str] = set()
         for group, values in self.groups.items():
             for value in values if group not in _UIDS | _DATES else ():
-                found |= name_forms(value) if group == "person" else identifier_forms(value)
+                found |= _FORMS.get(group, identifier_forms)(value)
         return frozenset(found - _DUMMIES)
 
     def dates(self) -> frozenset[str]:
@@ -103,7 +112,9 @@ class Evidence:
         return frozenset[str]().union(*(self.groups.get(group, ()) for group in _UIDS))
 
 
-def gather_evidence(dataset: Dataset, options: Collection[Option]) -> Evidence:
+def gather_evidence(
+    dataset: Dataset, options: Collection[Option], oldest_age: int = DEFAULT_OLDEST
+) -> Evidence:
     """Return what a person could be found by in a dataset.
 
     Parameters
@@ -112,6 +123,8 @@ def gather_evidence(dataset: Dataset, options: Collection[Option]) -> Evidence:
         Of the input.
     options : collection of Option
         What they retain does not count.
+    oldest_age : int
+        Years above which an age counts; 0 if none does.
     """
     retained = frozenset[str]().union(*(RETAINED_GROUPS.get(each, ()) for each in options))
     if Option.RETAIN_MODIFIED_DATES in options:
@@ -127,12 +140,23 @@ def gather_evidence(dataset: Dataset, options: Collection[Option]) -> Evidence:
     for keyword in _KINDS_OF_DEVICES:
         kinds = values_of(dataset.get(keyword))
         found.groups.get("device", set()).difference_update(kinds)
+    _add_ages(found, dataset, oldest_age)
     for values in found.groups.values():
         values -= kept | _DUMMIES
     found.places = {
         where: texts for where, texts in found.places.items() if not set(texts) <= kept | _DUMMIES
     }
     return found
+
+
+def _add_ages(found: Evidence, dataset: Dataset, oldest: int) -> None:
+    ages = set(find_old_ages(dataset, oldest))
+    if ages and (year := birth_year(dataset)):
+        found.groups["year of birth"] = {year}
+    # The first age above the limit is the one by which all are told.
+    if ages := {age for age in ages if int(age[:-1]) > oldest + 1}:
+        found.groups["age"] = ages
+        found.places[tag_text(_PATIENT_AGE)] = (str(dataset.get("PatientAge", "")),)
 
 
 def _walk(dataset: Dataset, path: str, sequence: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -152,7 +176,7 @@ def _walk(dataset: Dataset, path: str, sequence: str) -> Iterator[tuple[str, str
         except _UNREADABLE:
             continue
         texts = tuple(text for text in texts if text)
-        group = _group(tag, vr, sequence)
+        group = "birth" if is_birth_item(tag, dataset) else _group(tag, vr, sequence)
         if group in _UIDS:
             texts = tuple(text for text in texts if not is_well_known(text))
         if group and texts:

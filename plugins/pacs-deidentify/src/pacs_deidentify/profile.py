@@ -5,6 +5,7 @@ from typing import Literal
 
 from attrs import Attribute, field, frozen
 
+from pacs_deidentify.ages import DEFAULT_OLDEST
 from pacs_deidentify.options import Option
 from pacs_deidentify.pseudonyms import Pseudonyms
 from pacs_deidentify.regions import RegionRule
@@ -32,6 +33,8 @@ class Profile:
         Private attributes that the site knows to be safe: creator, group, element in the block.
     patterns : tuple of re.Pattern
         What else is taken out of text that is cleaned.
+    oldest_age : int
+        Years above which all ages become the next one; 0 for no limit.
     burned_in : str
         What is done with images that say that text is burnt in, if pixel data are not cleaned:
         ``refuse``, or ``flag`` in the report.
@@ -51,6 +54,7 @@ class Profile:
     remove: frozenset[int] = frozenset()
     safe_private: frozenset[tuple[str, int, int]] = frozenset()
     patterns: tuple[re.Pattern[str], ...] = ()
+    oldest_age: int = DEFAULT_OLDEST
     burned_in: BurnedIn = "refuse"
     regions: tuple[RegionRule, ...] = ()
     blanked_syntax: str = ""

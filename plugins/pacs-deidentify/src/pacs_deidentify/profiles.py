@@ -48,6 +48,7 @@ def make_profile(
         remove=frozenset(map(_tag, found.remove)),
         safe_private=frozenset(map(_private, found.safe_private)),
         patterns=tuple(map(re.compile, found.patterns)),
+        oldest_age=found.oldest_age,
         burned_in=found.burned_in,
         regions=tuple(map(_rule, config.devices)),
         blanked_syntax=found.blanked_syntax and transfer_syntax_uid(found.blanked_syntax),

@@ -1,8 +1,15 @@
 """Risks that lie in pixels: text that is burnt in, and faces (PS3.15 E.3.1, E.3.2)."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from pydicom.dataset import Dataset
+
+from pacs_deidentify.errors import DeidentificationError
+from pacs_deidentify.options import Option
+from pacs_deidentify.profile import Profile
+from pacs_deidentify.regions import Region, find_regions, find_rule
+from pacs_deidentify.report import Report
 
 _ROOT: Final = "1.2.840.10008.5.1.4.1.1."
 _OFTEN_ANNOTATED: Final = tuple(
@@ -42,6 +49,56 @@ def may_show_face(dataset: Dataset) -> bool:
         return True
     part = str(dataset.get("BodyPartExamined", "")).upper()
     return str(dataset.get("Modality", "")) in _VOLUMES and (not part or part.startswith(_HEAD))
+
+
+def check_pixels(
+    dataset: Dataset, profile: Profile, report: Report, text: Sequence[Region] | None
+) -> None:
+    """Find out what is to be done about text in pixels, and faces, and put it into a report.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    profile : Profile
+    report : Report
+        Says whether a face was found.
+    text : sequence of Region or None
+        Where text was found, by who has looked.
+
+    Raises
+    ------
+    DeidentificationError
+        It is not safe to let it out.
+    """
+    options = profile.options
+    may_show = Option.CLEAN_VISUAL_FEATURES in options and may_show_face(dataset)
+    if may_show and report.face is None:
+        rule = find_rule(profile.regions, dataset)
+        if rule is None or not rule.no_faces:
+            raise DeidentificationError(
+                "a face may be recognized in it: no rule says that images of its device show "
+                "none, nor does Recognizable Visual Features (0028,0302)"
+            )
+    if Option.CLEAN_PIXEL_DATA in options:
+        report.regions = find_regions(profile.regions, dataset)
+        if text is not None:
+            report.regions = [*(report.regions or ()), *text]
+        if report.regions is None and may_have_text(dataset):
+            raise DeidentificationError(
+                "text may be burnt in, and no rule says where images of its device have it"
+            )
+    elif dataset.get("BurnedInAnnotation", "") == "YES" and profile.burned_in == "refuse":
+        raise DeidentificationError(
+            f"text is burnt in (0028,0301), and the profile has no {Option.CLEAN_PIXEL_DATA}"
+        )
+    elif text and profile.burned_in == "refuse":
+        raise DeidentificationError(
+            f"text was found in its pixels, and the profile has no {Option.CLEAN_PIXEL_DATA}"
+        )
+    elif text:
+        report.warnings.append("text was found in its pixels: look at it")
+    elif may_have_text(dataset):
+        report.warnings.append("text may be burnt into the image: look at it")
 
 
 def _is_photographic(uid: str) -> bool:

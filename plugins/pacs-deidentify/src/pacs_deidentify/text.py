@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
+from pacs_deidentify.ages import cap_ages
 from pacs_deidentify.forms import UNSPACED, composed, fold, fold_latin
 from pacs_deidentify.tables import load_code_words
 
@@ -129,6 +130,8 @@ class TextCleaner:
         From the UID in a text to what replaces it.
     patterns : iterable of re.Pattern
         What else is taken out of text that is cleaned.
+    oldest_age : int
+        Years above which all ages are told as one; 0 for no limit.
     """
 
     def __init__(
@@ -136,12 +139,14 @@ class TextCleaner:
         identifiers: Iterable[str],
         replace_uid: Callable[[str], str],
         patterns: Iterable[re.Pattern[str]] = (),
+        oldest_age: int = 0,
     ) -> None:
         known = {fold(text).lower() for text in identifiers}
         # Instances of a study have UIDs of their own, and all else in common.
         self._uids = sorted(filter(_UID.fullmatch, known))
         self._known = _compile(frozenset(known.difference(self._uids)))
         self._replace_uid = replace_uid
+        self._oldest_age = oldest_age
         self._patterns = (*_PRECISE, *_CAUTIOUS, *patterns)
 
     def holds(self, data: bytes, least: int) -> bool:
@@ -183,6 +188,8 @@ class TextCleaner:
 
     def _take_out(self, text: str) -> str:
         """Return text without what is known, which is looked for in its plainest form."""
+        if self._oldest_age:
+            text = cap_ages(text, self._oldest_age)
         written = composed(text)
         kept, last = [], 0
         for start, end in sorted(self._spans(fold(written))):
