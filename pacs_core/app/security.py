@@ -38,6 +38,7 @@ KNOWN_HOLES: Final = {
     "jinja2": ("3.1.6", "CVE-2025-27516"),
     "lxml": ("4.9.1", "CVE-2022-2309"),
     "pillow": ("10.3.0", "CVE-2024-28219"),
+    "pynacl": ("1.6.2", "CVE-2025-69277 in its libsodium"),
     "python-multipart": ("0.0.18", "CVE-2024-53981"),
     "requests": ("2.32.4", "CVE-2024-47081"),
     "starlette": ("0.49.1", "CVE-2025-62727"),

@@ -9,18 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from attrs import frozen
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-    Ed25519PrivateKey,
-    Ed25519PublicKey,
-)
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
+from nacl.exceptions import BadSignatureError
+from nacl.signing import SigningKey, VerifyKey
+
+from pacs_audit_json.key_pem import read_pem, write_pem
 
 # Theory of operation
 #
@@ -72,9 +64,9 @@ class Checkpoint:
     def is_genuine(self) -> bool:
         """Tell whether the key that it names has signed it."""
         try:
-            key = Ed25519PublicKey.from_public_bytes(base64.b64decode(self.key, validate=True))
-            key.verify(base64.b64decode(self.signature, validate=True), self.message)
-        except (ValueError, InvalidSignature):
+            key = VerifyKey(base64.b64decode(self.key, validate=True))
+            key.verify(self.message, base64.b64decode(self.signature, validate=True))
+        except (ValueError, BadSignatureError):
             return False
         return True
 
@@ -112,19 +104,18 @@ class NodeKey:
 
     Parameters
     ----------
-    private : Ed25519PrivateKey
+    private : SigningKey
     """
 
-    def __init__(self, private: Ed25519PrivateKey) -> None:
+    def __init__(self, private: SigningKey) -> None:
         self._private = private
-        raw = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        self.public = base64.b64encode(raw).decode("ascii")
+        self.public = base64.b64encode(bytes(private.verify_key)).decode("ascii")
 
     def sign(self, sequence: int, digest: str, first: int) -> Checkpoint:
         """Return a checkpoint of now."""
         time = datetime.now(UTC).isoformat(timespec="microseconds")
         unsigned = Checkpoint(time, sequence, digest, first)
-        signature = base64.b64encode(self._private.sign(unsigned.message)).decode("ascii")
+        signature = base64.b64encode(self._private.sign(unsigned.message).signature).decode("ascii")
         return Checkpoint(time, sequence, digest, first, self.public, signature)
 
 
@@ -141,12 +132,9 @@ def load_key(path: Path) -> NodeKey:
     try:
         with suppress(FileExistsError):
             _create_key(path)
-        private = load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
+        key = NodeKey(SigningKey(read_pem(path.read_bytes())))
+    except (OSError, ValueError) as error:
         raise _unusable(path, str(error)) from error
-    if not isinstance(private, Ed25519PrivateKey):
-        raise _unusable(path, "it holds another kind of key")
-    key = NodeKey(private)
     _note_public_key(path, key.public)
     return key
 
@@ -177,8 +165,7 @@ def _create_key(path: Path) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
     if path.exists():
         return
-    private = Ed25519PrivateKey.generate()
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem = write_pem(bytes(SigningKey.generate()))
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, KEY_MODE)
     try:
         os.write(file, pem)
