@@ -13,7 +13,7 @@ from pacs_core.association.incoming import IncomingDataset
 from pacs_core.association.observation import Observation, begin_observation
 from pacs_core.association.operation import Messenger, PeerOperation
 from pacs_core.concurrency import Signal, is_failure
-from pacs_core.contracts import AssociationInfo, OperationObservers, Response, dimse_error_of
+from pacs_core.contracts import AssociationInfo, OperationObservers, Response
 from pacs_core.dimse import (
     Command,
     DimseError,
@@ -253,6 +253,8 @@ class Performer:
         except BaseException as error:
             if not is_failure(error):
                 raise
+            from pacs_core.contracts import dimse_error_of  # it knows errors of every service
+
             known = dimse_error_of(error, operation.command.field)
             if known is not None:
                 self._complain(operation.command, known)

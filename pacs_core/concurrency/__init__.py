@@ -5,22 +5,42 @@ anyio's cancellation. Elsewhere anyio's own are the better choice: they say more
 wrong.
 """
 
-from pacs_core.concurrency.pauses import common_moment
-from pacs_core.concurrency.relay import Relay
-from pacs_core.concurrency.signal import Signal
-from pacs_core.concurrency.streams import begin_iteration, closing, take
-from pacs_core.concurrency.task_groups import cancelled_task_group, is_failure, task_group
-from pacs_core.concurrency.threads import Threads
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Relay",
-    "Signal",
-    "Threads",
-    "begin_iteration",
-    "cancelled_task_group",
-    "closing",
-    "common_moment",
-    "is_failure",
-    "take",
-    "task_group",
-]
+from pacs_core.on_demand import import_on_demand
+
+if TYPE_CHECKING:
+    from pacs_core.concurrency.pauses import (
+        common_moment as common_moment,
+    )
+    from pacs_core.concurrency.relay import (
+        Relay as Relay,
+    )
+    from pacs_core.concurrency.signal import (
+        Signal as Signal,
+    )
+    from pacs_core.concurrency.streams import (
+        begin_iteration as begin_iteration,
+        closing as closing,
+        take as take,
+    )
+    from pacs_core.concurrency.task_groups import (
+        cancelled_task_group as cancelled_task_group,
+        is_failure as is_failure,
+        task_group as task_group,
+    )
+    from pacs_core.concurrency.threads import (
+        Threads as Threads,
+    )
+
+import_on_demand(
+    __name__,
+    """
+.pauses common_moment
+.relay Relay
+.signal Signal
+.streams begin_iteration closing take
+.task_groups cancelled_task_group is_failure task_group
+.threads Threads
+""",
+)

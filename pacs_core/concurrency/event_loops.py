@@ -5,7 +5,6 @@ from functools import cache
 from typing import Final
 
 from attrs import frozen
-from importlib_metadata import version
 
 OFF: Final = "PACS_NO_UVLOOP"
 """Environment variable: event loops are asyncio's own if it is set, to anything but 0."""
@@ -40,12 +39,12 @@ def event_loop() -> EventLoop:
 @cache
 def _installed() -> EventLoop:
     try:
-        import uvloop  # noqa: F401 it may not fit this Python
+        from uvloop import __version__  # type: ignore[attr-defined] # it may not fit this Python
     except ModuleNotFoundError:
         return EventLoop(False, "uvloop is not installed")
     except Exception as error:  # what is foreign may raise anything
         return EventLoop(False, f"uvloop is of no use ({type(error).__name__}: {error})")
-    return EventLoop(True, f"uvloop {version('uvloop')}")
+    return EventLoop(True, f"uvloop {__version__}")
 
 
 def loop_options() -> dict[str, bool]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from attrs import define, evolve, field, fields, has
 
-from pacs_core.config.structure import ConfigError
+from pacs_core.config.errors import ConfigError
 from pacs_core.contracts import is_reloadable
 
 T = TypeVar("T")

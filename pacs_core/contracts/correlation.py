@@ -10,10 +10,10 @@ Whatever acts of its own accord begins one for each thing that it does::
         await self._take(message)
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from secrets import token_hex
 from typing import Final
 
 from attrs import frozen
@@ -60,7 +60,7 @@ def new_correlation(trace_parent: str = "") -> Correlation:
     trace_parent : str
         As of :class:`Correlation`.
     """
-    return Correlation(token_hex(8), trace_parent)
+    return Correlation(os.urandom(8).hex(), trace_parent)
 
 
 def current_correlation() -> Correlation:

@@ -1,14 +1,12 @@
 """Node, as the components that plugins create see it: settings, peers, archive, audit."""
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from attrs import define, field, frozen
 from attrs.setters import NO_OP, frozen as unchangeable
-from attrs.validators import and_, ge, gt, lt
 
 from pacs_core.contracts.access import AccessGuard, NoAccessGuard
 from pacs_core.contracts.archive import Archive
@@ -22,15 +20,14 @@ from pacs_core.contracts.association import (
 )
 from pacs_core.contracts.audit import AuditTrail
 from pacs_core.contracts.capability import Capabilities, Interface
-from pacs_core.contracts.database import DatabaseSettings
 from pacs_core.contracts.health import HealthChecks
 from pacs_core.contracts.hooks import Hooks
 from pacs_core.contracts.ingest_observing import IngestObservers
 from pacs_core.contracts.metering import Meter, NoMeter
+from pacs_core.contracts.node_settings import NodeSettings
 from pacs_core.contracts.object_store import ObjectStore
 from pacs_core.contracts.observing import OperationObservers
-from pacs_core.contracts.peer import DicomWebPeer, Peer
-from pacs_core.contracts.reloading import RELOADABLE
+from pacs_core.contracts.peer import Peer
 from pacs_core.contracts.sending import NoSender, Sender
 from pacs_core.contracts.tls import NoTlsContexts, TlsContexts
 from pacs_core.contracts.tracing import Tracing
@@ -38,92 +35,6 @@ from pacs_core.contracts.transcoding import PassThrough, Transcoder
 
 ConfigT = TypeVar("ConfigT")
 T = TypeVar("T")
-
-
-def _seconds(default: float, metadata: Mapping[str, Any] | None = RELOADABLE) -> Any:
-    return field(default=default, validator=and_(gt(0.0), lt(math.inf)), metadata=metadata)
-
-
-@frozen
-class Timeouts:
-    """Seconds to wait before giving up.
-
-    Attributes
-    ----------
-    artim : float
-        For the whole first PDU, and for the peer to close the transport (PS3.8 §9.1.5).
-    idle : float
-        For the next message on an established association.
-    dimse : float
-        For the rest of a message once it has begun, and for responses to our requests.
-    write : float
-        For the peer to take what we send.
-    connect : float
-        For a TCP connection to be made.
-    memory : float
-        For room in the node's memory budget.
-    notice : float
-        After SIGTERM, for a balancer to see that the node is not ready any more: it says so at
-        once, and still accepts what comes. 0 for none.
-    shutdown : float
-        Grace for running associations after that.
-    plugin : float
-        For a component to start or stop, an audit sink to write, an event handler to return.
-    """
-
-    artim: float = _seconds(30.0)
-    idle: float = _seconds(600.0)
-    dimse: float = _seconds(60.0)
-    write: float = _seconds(60.0)
-    connect: float = _seconds(15.0)
-    memory: float = _seconds(30.0)
-    notice: float = field(default=0.0, validator=and_(ge(0.0), lt(math.inf)), metadata=RELOADABLE)
-    shutdown: float = _seconds(10.0, None)
-    plugin: float = _seconds(30.0, None)
-
-
-@frozen
-class NodeSettings:
-    """Settings that every component may read.
-
-    Attributes
-    ----------
-    ae_title : str
-        Of this node.
-    host : str
-        Address that it listens on.
-    port : int
-    data_directory : Path
-        Where plugins may keep files, each in a folder of its own.
-    peers : mapping of str to Peer
-        Application entities, by name of the peer's table.
-    dicomweb_peers : mapping of str to DicomWebPeer
-        Servers of DICOMweb, likewise.
-    timeouts : Timeouts
-    default_character_set : tuple of str
-        Specific Character Set that is assumed of datasets that name none, or lie, unless their
-        sender has one of its own; empty for Latin-1.
-    database : DatabaseSettings
-    """
-
-    ae_title: str = "PACS"
-    host: str = "127.0.0.1"
-    port: int = 11112
-    data_directory: Path = Path("pacs-data")
-    peers: Mapping[str, Peer] = field(factory=dict)
-    timeouts: Timeouts = field(factory=Timeouts)
-    default_character_set: tuple[str, ...] = ()
-    database: DatabaseSettings = field(factory=DatabaseSettings)
-    dicomweb_peers: Mapping[str, DicomWebPeer] = field(factory=dict)
-
-    def peer(self, ae_title: str) -> Peer | None:
-        """Return the configured peer with this AE title, or None."""
-        return next((p for p in self.peers.values() if p.ae_title == ae_title), None)
-
-    def character_set_of(self, ae_title: str) -> tuple[str, ...]:
-        """Return the Specific Character Set to assume of datasets of an AE title."""
-        peer = self.peer(ae_title)
-        return (peer and peer.default_character_set) or self.default_character_set
 
 
 @frozen
@@ -140,16 +51,6 @@ class PluginInfo:
 
     name: str
     directory: Path
-
-
-class StoreName(str):
-    """The name of another object store, as a field of the config of one that is made of others.
-
-    Either that of a table ``[stores.NAME]``, or the type of a store without one. Every store is
-    part of one other at most.
-    """
-
-    __slots__ = ()
 
 
 @frozen

@@ -8,9 +8,8 @@ from attrs import field, frozen
 
 from pacs_core.contracts.component import Component
 from pacs_core.contracts.instance import Origin
-from pacs_core.contracts.pydicom_decoding import finish_decoding
 from pacs_core.contracts.tls import TlsInfo
-from pacs_core.dataset import Attributes, DatasetDecoder, DatasetTooLarge, MalformedDataset
+from pacs_core.dataset import Attributes, DatasetTooLarge, MalformedDataset
 from pacs_core.dimse import Command, CommandField, DimseError, Status
 from pacs_core.upper_layer import AcceptedContext, AssociateRQ
 
@@ -290,6 +289,10 @@ class Operation(ABC):
             syntax: what the standard has for the request (PS3.4 Table B.2-1, C.4.1.1.4; PS3.7
             §10.1).
         """
+        # Who only imports contracts need not wait for them.
+        from pacs_core.contracts.pydicom_decoding import finish_decoding
+        from pacs_core.dataset import DatasetDecoder
+
         field = self.command.field
         try:
             data = await self.dataset.read(limit)

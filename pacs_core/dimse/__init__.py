@@ -4,57 +4,72 @@ Command sets to bytes and back, PDVs to messages and back, the meaning of status
 account of outstanding operations.
 """
 
-from pacs_core.dataset.uid import MAX_UID_LENGTH, is_valid_uid
-from pacs_core.dimse.assembler import (
-    DEFAULT_MAX_COMMAND_LENGTH,
-    CommandInvalid,
-    CommandReceived,
-    DatasetFragment,
-    Event,
-    MessageAssembler,
-)
-from pacs_core.dimse.commands import Command, decode_command, encode_command
-from pacs_core.dimse.errors import (
-    DimseError,
-    DimseProtocolViolation,
-    InvalidArgument,
-    MalformedCommand,
-)
-from pacs_core.dimse.fields import LAYOUTS, CommandField, DatasetRule, FieldLayout, Priority
-from pacs_core.dimse.messages import encode_message
-from pacs_core.dimse.operations import InvokedOperations, RequestedOperations
-from pacs_core.dimse.repetition import CommandDecoder, encode_status, encode_store
-from pacs_core.dimse.status import Status, StatusCategory, category, describe
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "DEFAULT_MAX_COMMAND_LENGTH",
-    "LAYOUTS",
-    "MAX_UID_LENGTH",
-    "Command",
-    "CommandDecoder",
-    "CommandField",
-    "CommandInvalid",
-    "CommandReceived",
-    "DatasetFragment",
-    "DatasetRule",
-    "DimseError",
-    "DimseProtocolViolation",
-    "Event",
-    "FieldLayout",
-    "InvalidArgument",
-    "InvokedOperations",
-    "MalformedCommand",
-    "MessageAssembler",
-    "Priority",
-    "RequestedOperations",
-    "Status",
-    "StatusCategory",
-    "category",
-    "decode_command",
-    "describe",
-    "encode_command",
-    "encode_message",
-    "encode_status",
-    "encode_store",
-    "is_valid_uid",
-]
+from pacs_core.on_demand import import_on_demand
+
+if TYPE_CHECKING:
+    from pacs_core.dataset.uid import (
+        MAX_UID_LENGTH as MAX_UID_LENGTH,
+        is_valid_uid as is_valid_uid,
+    )
+    from pacs_core.dimse.assembler import (
+        DEFAULT_MAX_COMMAND_LENGTH as DEFAULT_MAX_COMMAND_LENGTH,
+        CommandInvalid as CommandInvalid,
+        CommandReceived as CommandReceived,
+        DatasetFragment as DatasetFragment,
+        Event as Event,
+        MessageAssembler as MessageAssembler,
+    )
+    from pacs_core.dimse.commands import (
+        Command as Command,
+        decode_command as decode_command,
+        encode_command as encode_command,
+    )
+    from pacs_core.dimse.errors import (
+        DimseError as DimseError,
+        DimseProtocolViolation as DimseProtocolViolation,
+        InvalidArgument as InvalidArgument,
+        MalformedCommand as MalformedCommand,
+    )
+    from pacs_core.dimse.fields import (
+        LAYOUTS as LAYOUTS,
+        CommandField as CommandField,
+        DatasetRule as DatasetRule,
+        FieldLayout as FieldLayout,
+        Priority as Priority,
+    )
+    from pacs_core.dimse.messages import (
+        encode_message as encode_message,
+    )
+    from pacs_core.dimse.operations import (
+        InvokedOperations as InvokedOperations,
+        RequestedOperations as RequestedOperations,
+    )
+    from pacs_core.dimse.repetition import (
+        CommandDecoder as CommandDecoder,
+        encode_status as encode_status,
+        encode_store as encode_store,
+    )
+    from pacs_core.dimse.status import (
+        Status as Status,
+        StatusCategory as StatusCategory,
+        category as category,
+        describe as describe,
+    )
+
+import_on_demand(
+    __name__,
+    """
+pacs_core.dataset.uid MAX_UID_LENGTH is_valid_uid
+.assembler DEFAULT_MAX_COMMAND_LENGTH CommandInvalid CommandReceived DatasetFragment Event
+.assembler MessageAssembler
+.commands Command decode_command encode_command
+.errors DimseError DimseProtocolViolation InvalidArgument MalformedCommand
+.fields LAYOUTS CommandField DatasetRule FieldLayout Priority
+.messages encode_message
+.operations InvokedOperations RequestedOperations
+.repetition CommandDecoder encode_status encode_store
+.status Status StatusCategory category describe
+""",
+)

@@ -22,11 +22,11 @@ from pacs_core.plugins.markers import API_VERSION, ENTRY_POINT_GROUP, PROJECT
 from pacs_core.plugins.records import (
     Fault,
     PluginError,
-    PluginPolicy,
     PluginRecord,
     PluginState,
     summarize_error,
 )
+from pacs_core.plugins.settings import PluginPolicy
 
 # Theory of operation
 #

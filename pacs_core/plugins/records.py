@@ -4,7 +4,7 @@ import traceback
 from enum import Enum
 from types import ModuleType
 
-from attrs import define, field, frozen
+from attrs import define, field
 from importlib_metadata import Distribution
 
 from pacs_core.plugins.code import CodeFrame, code_roots, own_frames
@@ -42,32 +42,6 @@ class PluginError(Exception):
 def summarize_error(error: BaseException) -> str:
     """Return an exception in one line, for the reason of a quarantine."""
     return f"{type(error).__name__}: {error}"
-
-
-@frozen
-class PluginPolicy:
-    """The table ``[plugins]``: which plugins take part, and in which order.
-
-    Attributes
-    ----------
-    disabled : tuple of str
-        Never imported.
-    required : tuple of str
-        The node does not start without them.
-    order : tuple of str
-        These come first, in this order; all others follow by name.
-    strict : bool
-        Every installed plugin is required.
-    """
-
-    disabled: tuple[str, ...] = ()
-    required: tuple[str, ...] = ()
-    order: tuple[str, ...] = ()
-    strict: bool = False
-
-    def rank(self, name: str) -> tuple[int, str]:
-        """Return the sort key of a plugin."""
-        return (self.order.index(name) if name in self.order else len(self.order), name)
 
 
 @define

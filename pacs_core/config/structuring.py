@@ -21,6 +21,7 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn, make_mapping_structure_fn
 
+from pacs_core.config.errors import ConfigError
 from pacs_core.contracts import ConfigFile, Secret, StoreName
 
 # Theory of operation
@@ -43,20 +44,6 @@ T = TypeVar("T")
 
 MAX_CONFIG_FILE: Final = 4 << 20
 """Bytes of a file that a key names, see :class:`ConfigFile`."""
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used.
-
-    Attributes
-    ----------
-    problems : tuple of str
-        All of them, each with its path in the file.
-    """
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = tuple(problems)
 
 
 def check_schema(schema: object) -> type:

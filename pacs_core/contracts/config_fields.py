@@ -1,4 +1,4 @@
-"""Files that a configuration consists of, beside its own."""
+"""Types of fields of a config class that mean more than text: files, and stores."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,3 +26,13 @@ class ConfigFile:
     def __str__(self) -> str:
         """Return the path, as the configuration has it."""
         return str(self.path)
+
+
+class StoreName(str):
+    """The name of another object store, as a field of the config of one that is made of others.
+
+    Either that of a table ``[stores.NAME]``, or the type of a store without one. Every store is
+    part of one other at most.
+    """
+
+    __slots__ = ()
