@@ -50,7 +50,7 @@ def bench(
         raise UsageError(
             "--associations is 1 or more, --count as many or more, --size from 1 to 8192"
         )
-    # They bring the node, which the help of all commands does not wait for.
+    # They bring the network, which the help of all commands does not wait for.
     from pacs_core.api.commands import open_session, run_async
     from pacs_tools.load import Load, summarize
 

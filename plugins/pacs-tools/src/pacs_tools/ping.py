@@ -40,7 +40,7 @@ def ping(
     json
         Print one JSON object.
     """
-    # They bring the node, which the help of all commands does not wait for.
+    # They bring the network, which the help of all commands does not wait for.
     from pacs_core.api.commands import open_session, run_async
     from pacs_tools.diagnosis import Diagnosis
 
