@@ -1,10 +1,12 @@
-"""Changes that need not be on disk: all of one turn of the event loop in one transaction."""
+"""Changes that need not be on disk yet: all of one turn of the event loop in one transaction."""
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import anyio
 import pytest
+from pacs_index_sqlite import writer
 from pacs_index_sqlite.errors import SqliteIndexError
 from pacs_index_sqlite.index import SqliteIndex
 
@@ -16,8 +18,14 @@ pytestmark = pytest.mark.anyio
 RECORDS = [make_record(str(number)) for number in range(20)]
 
 
-async def add(index: SqliteIndex, record: InstanceRecord) -> None:
-    await index.add(record, durability=Durability.NONE)
+async def add(
+    index: SqliteIndex, record: InstanceRecord, durability: Durability = Durability.NONE
+) -> None:
+    await index.add(record, durability=durability)
+
+
+def read(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 async def present(index: SqliteIndex) -> set[str]:
@@ -26,14 +34,38 @@ async def present(index: SqliteIndex) -> set[str]:
     return {instance.identity.sop_instance_uid for instance in found if instance}
 
 
-async def test_what_comes_in_one_turn_is_one_transaction(index: SqliteIndex) -> None:
+@pytest.mark.parametrize("durability", [Durability.NONE, Durability.WRITE_BEHIND])
+async def test_what_comes_in_one_turn_is_one_transaction(
+    index: SqliteIndex, durability: Durability
+) -> None:
     statements: list[str] = []
-    index._opened.connections.writing.set_trace_callback(statements.append)
+    threads: set[str] = set()
+
+    def note(statement: str) -> None:
+        statements.append(statement)
+        threads.add(threading.current_thread().name)
+
+    index._opened.connections.writing.set_trace_callback(note)
     async with anyio.create_task_group() as tasks:
         for record in RECORDS:
-            tasks.start_soon(add, index, record)
+            tasks.start_soon(add, index, record, durability)
     assert statements.count("COMMIT") == 1
+    assert threads == {threading.current_thread().name}
     assert await present(index) == {*map(uid_of, RECORDS)}
+
+
+async def test_the_loop_leaves_checkpoints_that_sync_to_the_thread(
+    index: SqliteIndex, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_CHECKPOINT_PAGES", 10)
+    await index.settle([RECORDS[0].instance.identity.path])  # made by the thread
+    before = read(path)
+    for record in RECORDS:
+        await add(index, record, Durability.WRITE_BEHIND)
+    assert path.with_name(f"{path.name}-wal").stat().st_size > 10 * 4096
+    assert read(path) == before
+    await index.settle([record.instance.identity.path for record in RECORDS])
+    assert read(path) != before
 
 
 async def test_the_same_instance_twice_in_one_turn(index: SqliteIndex) -> None:

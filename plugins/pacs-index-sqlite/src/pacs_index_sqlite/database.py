@@ -18,7 +18,6 @@ from pacs_index_sqlite.errors import translate_errors
 Result = TypeVar("Result")
 
 FILE_MODE = 0o660
-_CHECKPOINT_PAGES = 4000
 _LOG_BYTES = 64 * 1024 * 1024
 _CACHE_KIB = 65536
 
@@ -48,7 +47,6 @@ def connect_writer(path: Path, config: SqliteIndexConfig) -> sqlite3.Connection:
     connection = connect(path, config)
     _write_ahead(connection, config.busy_timeout)
     connection.execute(f"PRAGMA synchronous = {config.synchronous}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     return connection

@@ -40,11 +40,13 @@ from pacs_index_sqlite.locations import locate
 #
 # Each batch is as durable as its most demanding job: `synchronous` is set before the transaction.
 #
-# The short way: changes that need not be on disk, while none is queued, are made in the thread of
-# the event loop: all that come in one turn of it in one transaction, which costs more than a row.
-# `_connected` is held by whoever uses the connection, and taken without waiting: if the thread has
-# it, or another process writes, or anything fails, the jobs take the long way. So the event loop
-# never waits for a lock or a disk here.
+# The short way: changes that need not be on disk yet, while none is queued, are made in the thread
+# of the event loop: all that come in one turn of it in one transaction, which costs more than a
+# row. `_connected` is held by whoever uses the connection, and taken without waiting: if the thread
+# has it, or another process writes, or anything fails, the jobs take the long way. A checkpoint,
+# which brings the log into the file, waits for the disk unless nothing needs to be on it: that is
+# left to the thread, which comes by with each flush. So the event loop waits for no lock here, and
+# for the disk but to begin a log anew, whose head SQLite syncs.
 #
 # A crash leaves the transaction or does not: SQLite's log sees to that. The memory of which series
 # exist (`Changes._known`) is not in the transaction, so whatever rolls back forgets it.
@@ -54,6 +56,7 @@ Result = TypeVar("Result")
 _PAUSE = 0.0001  # seconds between looks whether another process has written, at first
 _LONGEST_PAUSE = 0.002
 _LEVELS = ("off", "normal", "full")
+_CHECKPOINT_PAGES = 4000  # of the log, from which on the thread's commits bring them into the file
 _NEEDED = {Durability.NONE: 0, Durability.WRITE_BEHIND: 1, Durability.COMMIT: 2}
 """What ``PRAGMA synchronous`` must be at least: ``normal`` writes the log without fsync, but keeps
 log and database file in order at checkpoints."""
@@ -80,8 +83,9 @@ class IndexWriter:
     Nothing waits for a batch to fill: while one is written to disk the next gathers, so that the
     batches grow with the load. A change that fails takes nobody else's with it.
 
-    Changes that need not be on disk, while there are no others, are made at once in the callers'
-    thread: they wait for nothing, and the hop to the writer and back would cost twice as much.
+    Changes that need not be on disk yet, while there are no others, are made at once in the
+    callers' thread: they wait for nothing, and the hop to the writer and back would cost twice as
+    much.
     """
 
     _files: IndexFiles
@@ -96,9 +100,10 @@ class IndexWriter:
     _thread: threading.Thread = field(init=False)
     _closed: bool = field(default=False, init=False)
     _level: int = field(default=-1, init=False)
+    _checkpoints: int = field(default=-1, init=False)
     _queued: int = field(default=0, init=False)
     _coming: list[_Job] = field(factory=list, init=False)
-    """Changes of this turn of the event loop that need not be on disk."""
+    """Changes of this turn of the event loop that need not be on disk yet."""
     _connected: threading.Lock = field(factory=threading.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -117,7 +122,7 @@ class IndexWriter:
         if self._closed:
             raise SqliteIndexError(f"the index {self._files.path} is stopped")
         job = _Job(work, self._loop.create_future(), durability)
-        if durability is not Durability.NONE or self._queued:
+        if durability is Durability.COMMIT or self._queued:
             self._put(job)
         else:
             if not self._coming:
@@ -149,7 +154,7 @@ class IndexWriter:
 
     def _try(self, jobs: list[_Job]) -> list[_Outcome] | None:
         try:
-            self._synchronize(_NEEDED[Durability.NONE])
+            self._synchronize(jobs, waits=False)
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error:
             return None
@@ -215,7 +220,7 @@ class IndexWriter:
     def _commit(self, jobs: list[_Job]) -> list[_Outcome]:
         # All at once first; if one fails, each within a savepoint of its own.
         failure: Exception | None = None
-        self._synchronize(max([_NEEDED[job.durability] for job in jobs]))
+        self._synchronize(jobs, waits=True)
         changes = self._changes
         for run in (lambda job: _Outcome(job, job.work(changes)), self._single):
             try:
@@ -248,12 +253,20 @@ class IndexWriter:
                 self._changes.outbox.begin()
                 return
 
-    def _synchronize(self, needed: int) -> None:
-        """Set how far the next commit waits for the disk: as the most demanding change asks."""
+    def _synchronize(self, jobs: list[_Job], *, waits: bool) -> None:
+        """Set how far the next commit waits for the disk: as the most demanding change asks.
+
+        Where nobody may wait, it brings nothing of the log into the file if that is to be synced.
+        """
+        needed = max([_NEEDED[job.durability] for job in jobs])
         level = min(needed, _LEVELS.index(self._synchronous))
         if level != self._level:
             self._connection.execute(f"PRAGMA synchronous = {_LEVELS[level]}")
             self._level = level
+        checkpoints = _CHECKPOINT_PAGES if waits or not level else 0
+        if checkpoints != self._checkpoints:
+            self._connection.execute(f"PRAGMA wal_autocheckpoint = {checkpoints}")
+            self._checkpoints = checkpoints
 
     def _single(self, job: _Job) -> _Outcome:
         self._connection.execute("SAVEPOINT item")
