@@ -1,14 +1,13 @@
 """A Storage SCP that writes files (PS3.4 Annex B, PS3.10), and C-ECHO.
 
-How it works: a dataset is written as it comes, behind File Meta Information of ours, to a file
-without a name. When it is whole it is made durable, gets its name, and only then is the peer told.
-Names are UIDs, each checked to be one before it becomes part of a path. What has the name already
-is compared: the same is taken as done, something else stays, and the newcomer gets a name beside
-it, so that nothing that was acknowledged is ever replaced.
+How it works: a dataset is written as it comes, a MiB at a time, behind File Meta Information of
+ours, to a file without a name. When it is whole it is made durable, gets its name, and only then is
+the peer told. Names are UIDs, each checked to be one before it becomes part of a path. What has the
+name already is compared: the same is taken as done, something else stays, and the newcomer gets a
+name beside it, so that nothing that was acknowledged is ever replaced.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 from weakref import WeakValueDictionary
@@ -75,6 +74,68 @@ class ReceivedFile:
 
 
 @define(eq=False)
+class IncomingFile:
+    """A file that comes; a small one is in memory until it is whole, to visit a thread once.
+
+    Attributes
+    ----------
+    output : Path
+    size : int
+        Bytes so far.
+    """
+
+    output: Path
+    size: int = 0
+    _waiting: bytearray = field(factory=bytearray)
+    _draft: Draft | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether so much waits in memory that it is to be written."""
+        return len(self._waiting) >= _BLOCK
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether some of it is, and is to be discarded."""
+        return self._draft is not None
+
+    def add(self, chunk: bytes | memoryview) -> None:
+        """Append to it, in memory."""
+        self._waiting += chunk
+        self.size += len(chunk)
+
+    def write(self) -> Draft:
+        """Write what waits in memory. Blocking."""
+        if self._draft is None:
+            self._draft = Draft(self.output)
+        self._draft.write(self._waiting)
+        self._waiting = bytearray()
+        return self._draft
+
+    def discard(self) -> None:
+        """Remove what has no name. Blocking."""
+        if self._draft is not None:
+            self._draft.discard()
+            self._draft = None
+
+    def settle(self, folders: Sequence[str], uid: str) -> tuple[Path, bool]:
+        """Give it its name; return its path, and whether it is new. Blocking."""
+        try:
+            draft = self.write()
+            folder = self.output.joinpath(*folders)
+            for number in range(_LARGEST_NUMBER):
+                path = folder / (f"{uid}.dcm" if not number else f"{uid}-{number}.dcm")
+                if not path.exists():
+                    draft.finish(*folders, name=path.name, durable=True)
+                    return path, True
+                if path.stat().st_size == self.size and draft.holds(path):
+                    return path, False
+        finally:
+            self.discard()
+        raise OSError(f"there are {_LARGEST_NUMBER} files of this instance")
+
+
+@define(eq=False)
 class FileReceiver(ServiceProvider):
     """Writes what C-STORE brings.
 
@@ -127,45 +188,40 @@ class FileReceiver(ServiceProvider):
         syntax, sop_class = operation.context.transfer_syntax, operation.context.abstract_syntax
         if not is_valid_uid(uid):
             raise DimseError(Status.INVALID_SOP_INSTANCE, "SOP Instance UID is no UID")
-        meta = file_meta(sop_class, uid, syntax, operation.association.origin.calling_ae_title)
-        draft = await anyio.to_thread.run_sync(Draft, self.output)
+        file = IncomingFile(self.output)
+        file.add(file_meta(sop_class, uid, syntax, operation.association.origin.calling_ae_title))
         try:
-            attributes, size = await _fill(draft, meta, operation)
+            attributes = await _fill(file, operation)
             if texts(attributes, _INSTANCE) != (uid,):
                 raise ValueError("the dataset has another SOP Instance UID than the request")
             folders = [_folder(attributes, keyword) for keyword in _FOLDERS[self.layout]]
             async with self._locks.setdefault(uid, anyio.Lock()):
-                path, is_new = await anyio.to_thread.run_sync(
-                    partial(_settle, draft, self.output, folders, uid, size)
-                )
+                path, is_new = await anyio.to_thread.run_sync(file.settle, folders, uid)
         finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(draft.discard)
-        return ReceivedFile(path, size, sop_class, uid, syntax, _who(operation), is_new)
+            if file.is_on_disk:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(file.discard)
+        return ReceivedFile(path, file.size, sop_class, uid, syntax, _who(operation), is_new)
 
 
 _INSTANCE: Final = tag_of("SOPInstanceUID")
 
 
-async def _fill(draft: Draft, meta: bytes, operation: Operation) -> tuple[Attributes, int]:
-    """Write a whole file; return what names it, and its size."""
+async def _fill(file: IncomingFile, operation: Operation) -> Attributes:
+    """Write a dataset; return what names it."""
     wanted = {_INSTANCE, *map(tag_of, _FOLDERS["series"])}
     scanner: HeaderScanner | None = HeaderScanner(operation.context.transfer_syntax, wanted)
     attributes: Attributes = {}
-    buffer, size = bytearray(meta), 0
     async for chunk in operation.dataset:
         if scanner is not None and scanner.feed(bytes(chunk)):
             attributes, scanner = scanner.attributes, None
-        buffer += chunk
-        if len(buffer) >= _BLOCK:
-            size += len(buffer)
-            await anyio.to_thread.run_sync(draft.write, buffer)
-            buffer = bytearray()
+        file.add(chunk)
+        if file.is_due:
+            await anyio.to_thread.run_sync(file.write)
     if scanner is not None:
         scanner.finish()
         attributes = scanner.attributes
-    await anyio.to_thread.run_sync(draft.write, buffer)
-    return attributes, size + len(buffer)
+    return attributes
 
 
 def _folder(attributes: Attributes, keyword: str) -> str:
@@ -173,21 +229,6 @@ def _folder(attributes: Attributes, keyword: str) -> str:
     if len(values) != 1 or not is_valid_uid(values[0]):
         raise ValueError(f"the dataset has no valid {keyword}")
     return values[0]
-
-
-def _settle(
-    draft: Draft, output: Path, folders: Sequence[str], uid: str, size: int
-) -> tuple[Path, bool]:
-    """Give a file its name; return its path, and whether it is new."""
-    folder = output.joinpath(*folders)
-    for number in range(_LARGEST_NUMBER):
-        path = folder / (f"{uid}.dcm" if not number else f"{uid}-{number}.dcm")
-        if not path.exists():
-            draft.finish(*folders, name=path.name, durable=True)
-            return path, True
-        if path.stat().st_size == size and draft.holds(path):
-            return path, False
-    raise OSError(f"there are {_LARGEST_NUMBER} files of this instance")
 
 
 def _who(operation: Operation) -> str:
