@@ -6,8 +6,8 @@ from typing import Final
 from pacs_deidentify.streaming import EVERYTHING, Copy, Operation, Peek, Replace, Zero
 
 _FIRST: Final = frozenset({b"jP  ", b"JXL ", b"ftyp"})
-_CONTAINERS: Final = frozenset({b"moov", b"trak", b"mdia", b"moof", b"traf"})
-_NEEDED: Final = frozenset({
+CONTAINERS: Final = frozenset({b"moov", b"trak", b"mdia", b"moof", b"traf"})
+NEEDED: Final = frozenset({
     # JPEG 2000 and JPEG XL
     b"jP  ", b"ftyp", b"jp2h", b"JXL ", b"jxlc", b"jxlp", b"jxli", b"jxll",
     # MP4
@@ -15,9 +15,9 @@ _NEEDED: Final = frozenset({
     b"tfhd", b"tref", b"trun",
 })  # fmt: skip
 _CODESTREAM: Final = b"jp2c"
-_TIMES: Final = frozenset({b"mvhd", b"tkhd", b"mdhd"})
-_HANDLER: Final = b"hdlr"
-_BEFORE_NAME: Final = 24
+TIMES: Final = frozenset({b"mvhd", b"tkhd", b"mdhd"})
+HANDLER: Final = b"hdlr"
+BEFORE_NAME: Final = 24
 _FREE: Final = b"free"
 
 
@@ -42,16 +42,16 @@ def clean_boxes(left: int = EVERYTHING) -> Generator[Operation, bytes, bool]:
             return True
         if content < 0:
             yield Zero(EVERYTHING)
-        elif kind in _CONTAINERS:
+        elif kind in CONTAINERS:
             yield Copy(start)
             if (yield from clean_boxes(content)):
                 return True
-        elif kind in _TIMES:
+        elif kind in TIMES:
             yield from _clean_times(start, content)
-        elif kind == _HANDLER:
-            yield Copy(start + min(_BEFORE_NAME, content))
-            yield Zero(content - min(_BEFORE_NAME, content))
-        elif kind in _NEEDED:
+        elif kind == HANDLER:
+            yield Copy(start + min(BEFORE_NAME, content))
+            yield Zero(content - min(BEFORE_NAME, content))
+        elif kind in NEEDED:
             yield Copy(start + content)
         else:
             yield Replace((head[:4] + _FREE + head[8:])[:start])

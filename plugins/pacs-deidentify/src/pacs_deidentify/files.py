@@ -272,7 +272,8 @@ def _write(
     body.write(parts[0])
     used = used_length(made)
     for span in read.pixels:
-        copy_pixels(read.content, span, layout, report, body, used)
+        syntax = read.meta.transfer_syntax_uid
+        copy_pixels(read.content, span, layout, report, body, used, syntax)
     body.write(parts[1])
     if deflater:
         deflater.finish()

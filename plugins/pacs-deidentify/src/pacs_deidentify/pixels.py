@@ -6,13 +6,18 @@ from typing import IO, Final
 
 from attrs import frozen
 
+from pacs_core.api.images import is_video
 from pacs_core.dataset import Encoding
+from pacs_deidentify.actions import Action
+from pacs_deidentify.attributes import tag_text
 from pacs_deidentify.blanking import Layout, blank_planes
 from pacs_deidentify.codestreams import frame_editor
 from pacs_deidentify.deflation import Writer
 from pacs_deidentify.errors import DeidentificationError
 from pacs_deidentify.report import Report
+from pacs_deidentify.video.editor import Fragments, VideoEditor, video_editor
 
+_PIXEL_DATA: Final = 0x7FE0_0010
 _CHUNK: Final = 1 << 20
 _HEADER: Final = 8
 _UNDEFINED: Final = 0xFFFF_FFFF
@@ -71,7 +76,7 @@ def find_pixels(content: IO[bytes], encoding: Encoding) -> PixelSpan | None:
 
 def copy_pixels(
     content: IO[bytes], span: PixelSpan, layout: Layout | None, report: Report, out: Writer,
-    used: tuple[int, int],
+    used: tuple[int, int], transfer_syntax_uid: str = "",
 ) -> None:  # fmt: skip
     """Copy an element of pixels.
 
@@ -87,11 +92,24 @@ def copy_pixels(
     out : Writer
     used : tuple of int
         See :func:`used_length`.
+    transfer_syntax_uid : str, optional
+        Tells whether it is a video, and of which kind.
+
+    Raises
+    ------
+    DeidentificationError
+        It is damaged, or a video that cannot be looked into.
     """
     content.seek(span.start)
     out.write(content.read(span.value - span.start))
     if span.encapsulated:
-        _copy_fragments(content, span.end, out)
+        video = None
+        if transfer_syntax_uid and is_video(transfer_syntax_uid):
+            video = video_editor(transfer_syntax_uid, Fragments(content, _fragments(content, span)))
+            content.seek(span.value)
+        _copy_fragments(content, span.end, out, video)
+        if video and video.found:
+            report.changes.append((f"{tag_text(_PIXEL_DATA)} user data", Action.CLEAN))
         return
     left = span.end - span.value
     if layout:
@@ -110,7 +128,20 @@ def copy_pixels(
     out.write(bytes(surplus))
 
 
-def _copy_fragments(content: IO[bytes], end: int, out: Writer) -> None:
+def _fragments(content: IO[bytes], span: PixelSpan) -> list[tuple[int, int]]:
+    """Return where the fragments are, without the offset table before them."""
+    places, position = [], span.value
+    while position + _HEADER < span.end:
+        content.seek(position)
+        length = int.from_bytes(content.read(_HEADER)[4:], "little")
+        places.append((position + _HEADER, length))
+        position += _HEADER + length
+    return places[1:]
+
+
+def _copy_fragments(
+    content: IO[bytes], end: int, out: Writer, video: VideoEditor | None = None
+) -> None:
     editor, is_table = frame_editor(), True
     while content.tell() < end:
         head = content.read(_HEADER)
@@ -130,7 +161,12 @@ def _copy_fragments(content: IO[bytes], end: int, out: Writer) -> None:
             if not data:
                 raise DeidentificationError("it ends in the middle of its pixels")
             left -= len(data)
-            out.write(editor.feed(data, ends=not left))
+            if video:
+                changed = bytearray(data)
+                video.edit(changed, 0, len(changed))
+                out.write(bytes(changed))
+            else:
+                out.write(editor.feed(data, ends=not left))
 
 
 def _is_offset_table(table: bytes, size: int) -> bool:
