@@ -3,7 +3,9 @@
 from io import BytesIO
 
 import pytest
+from pacs_deidentify.evidence import gather_evidence
 from pacs_deidentify.files import deidentify_file
+from pacs_deidentify.forms import find_spelled
 from pacs_deidentify.leaks import find_leaks
 from pacs_deidentify.options import Option
 from pacs_deidentify.profile import Profile
@@ -145,3 +147,31 @@ def test_groups_that_are_of_no_dataset(tag: int) -> None:
     source = BytesIO(before + element + mark + after)
     deidentify_file(source, Profile(pseudonyms=KEY), lambda made: target)
     assert b"ZZYZX" not in target.getvalue()
+
+
+APART = [
+    ("R u i z", "***"), ("R-u-i-z", "***"), ("R.u.i.z", "***"), ("R. u. i. z.", "***."),
+    ("r_u_i_z", "***"), ("R  U  I  Z", "***"), ("M a r i s o l   R u i z", "***   ***"),
+    ("M.A.R.I.S.O.L.R.U.I.Z", "***"), ("P: R u i z", "P: ***"), ("R,u,i,z 7", "*** 7"),
+    ("L e e", "***"), ("L e e   W o n g", "***   W o n g"), ("L-e-e-c-h", "L-e-e-c-h"),
+    ("É r o u a r d", "***"), ("G.E.", "G.E."), ("A-P, L-R", "A-P, L-R"), ("x y z", "x y z"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "left"), APART)
+def test_letters_that_are_set_apart(text: str, left: str) -> None:
+    names = ["Lee^Ann", "Erouard^Zoe"]
+    dataset = make_instance(ReconstructionDescription=text, OtherPatientNames=names)
+    made = run(dataset)
+    assert made.ReconstructionDescription == left
+    # The proof finds what a careless profile keeps.
+    made.ReconstructionDescription = text
+    made.save_as(shown := BytesIO(), enforce_file_format=True)
+    leaks = find_leaks(BytesIO(shown.getvalue()), gather_evidence(dataset, ())).leaks
+    assert leaks == (() if text == left else ("(0018,9531)",))
+
+
+def test_a_long_text_of_letters_takes_no_longer_for_each() -> None:
+    """A report may be a megabyte of anything."""
+    assert list(find_spelled("r u i x " * 50_000, frozenset({"ruiz", "marisol"}))) == []
+    assert len(list(find_spelled("r u i z  " * 50_000, frozenset({"ruiz"})))) == 50_000

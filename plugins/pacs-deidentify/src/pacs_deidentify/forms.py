@@ -1,7 +1,7 @@
 """Forms in which people and devices write what identifies somebody: names, dates, identifiers."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 from unicodedata import category, combining, normalize
 from urllib.parse import quote
@@ -17,6 +17,15 @@ _NUMBERS: Final = "0123456789 ,#"
 _DIGITS: Final = re.compile(r"\d{5,}")
 UNSPACED: Final = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 """Letters of scripts whose words stand without spaces, and may be names of one letter."""
+
+_SPELLED_MIN: Final = 3
+_SPELLED_RUN: Final = re.compile(
+    r"(?<![^\W\d_])[^\W\d_](?:[\s.,;:/|*+~·•^_'’-]{1,3}[^\W\d_](?![^\W\d_])){2,}"
+)
+"""Letters that are set apart, at least three."""
+
+_GAPS: Final = re.compile(r"\s{2,}|[,;]\s")
+"""What is between words whose letters are set apart; one that is no wider is none."""
 
 _NAMES_IN_GROUP: Final = 3
 """Components of a name that are names: family, given and middle; then prefix and suffix follow."""
@@ -187,6 +196,51 @@ def is_telling(text: str) -> bool:
     if text.isascii():
         return len(text) >= (4 if text.isdigit() else 3)
     return len(text) >= 2 or bool(UNSPACED.search(text))
+
+
+def find_spelled(text: str, words: frozenset[str]) -> Iterator[tuple[int, int]]:
+    """Iterate over where words are in text whose letters are set apart.
+
+    Words of three letters count where nothing else is spelled beside them: A.N.A. is a test, too.
+
+    Parameters
+    ----------
+    text : str
+        Folded.
+    words : frozenset of str
+        Folded, in small letters.
+
+    Examples
+    --------
+    >>> list(find_spelled("seen: R u i z, A.n.a, A-n-a-l-y-s-i-s", frozenset({"ruiz", "ana"})))
+    [(6, 13), (15, 20)]
+    """
+    starts = {word[:_SPELLED_MIN] for word in words}
+    longest = max(map(len, words), default=0)
+    for run in _SPELLED_RUN.finditer(text):
+        at = [run.start() + n for n, letter in enumerate(run[0]) if letter.isalpha()]
+        letters, begin = "".join(text[n] for n in at).lower(), 0
+        if len(letters) != len(at):  # a letter that has two small ones
+            continue
+        parts = _GAPS.split(run[0])
+        # Where each gap is as wide, they are between letters.
+        for word in parts if len(parts) < len(letters) else [run[0]]:
+            end = begin + sum(map(str.isalpha, word))
+            for first in range(begin, end - _SPELLED_MIN + 1):
+                if letters[first : first + _SPELLED_MIN] not in starts:
+                    continue
+                for last in range(min(end, first + longest), first + _SPELLED_MIN - 1, -1):
+                    is_whole = first == begin and last == end
+                    if letters[first:last] in words and (is_whole or last - first > _SPELLED_MIN):
+                        yield at[first], at[last - 1] + 1
+                        break
+            begin = end
+
+
+def spelled_words(texts: Iterable[str]) -> frozenset[str]:
+    """Return of some texts the words that are looked for where their letters are set apart."""
+    words = {fold(text).lower() for text in texts if len(text) >= _SPELLED_MIN and text.isalpha()}
+    return frozenset(word for word in words if word.isalpha())
 
 
 def cases(text: str) -> set[str]:

@@ -11,10 +11,10 @@ from pydicom.charset import convert_encodings, encode_string
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from pacs_deidentify.attributes import tag_text, values_of
+from pacs_deidentify.attributes import TEXT_VRS, tag_text, values_of
 from pacs_deidentify.evidence import Evidence
 from pacs_deidentify.files import open_file
-from pacs_deidentify.forms import cases
+from pacs_deidentify.forms import cases, find_spelled, fold, spelled_words
 from pacs_deidentify.tables import load_code_words
 
 # Theory of operation
@@ -24,6 +24,8 @@ from pacs_deidentify.tables import load_code_words
 # by chance. An attribute that has the very value that it had is found however short that is. Then
 # all bytes of the file are searched for long forms: pixels, comments in compressed ones, gaps, what
 # was appended. UIDs are taken out of the text and looked up, for there may be thousands.
+#
+# Letters of a word may be set apart in text: R u i z, R-u-i-z.
 #
 # A code string may be a word of somebody's name. It counts unless the standard has the word itself.
 
@@ -108,6 +110,7 @@ class _Search:
         self._places = evidence.places
         self._uids = frozenset(uid.encode() for uid in evidence.uids())
         self._dates_move = dates_move
+        self._words = spelled_words(texts)
         self._texts = _find_any(texts | dates, encodings)
         long = frozenset(filter(_is_long, texts))
         # Of dates that move one may become another, and be anywhere where dates are.
@@ -131,8 +134,16 @@ class _Search:
             if element.VR == "SQ":
                 for number, item in enumerate(element.value):
                     yield from self.walk(item, f"{where}[{number}].")
-            elif self._is_same(where, dataset, tag) or self.shows(data, str(element.VR)):
+            elif (
+                self._is_same(where, dataset, tag)
+                or self.shows(data, str(element.VR))
+                or (element.VR in TEXT_VRS and self._spells(values_of(element.value)))
+            ):
                 yield where
+
+    def _spells(self, texts: list[str]) -> bool:
+        """Whether letters of a word are in text one by one."""
+        return any(any(find_spelled(fold(text), self._words)) for text in texts)
 
     def _is_same(self, where: str, dataset: Dataset, tag: BaseTag) -> bool:
         had = self._places.get(where)

@@ -6,7 +6,14 @@ from functools import lru_cache
 from typing import Final
 
 from pacs_deidentify.ages import cap_ages
-from pacs_deidentify.forms import UNSPACED, composed, fold, fold_latin
+from pacs_deidentify.forms import (
+    UNSPACED,
+    composed,
+    find_spelled,
+    fold,
+    fold_latin,
+    spelled_words,
+)
 from pacs_deidentify.tables import load_code_words
 
 MARK: Final = "***"
@@ -145,6 +152,7 @@ class TextCleaner:
         # Instances of a study have UIDs of their own, and all else in common.
         self._uids = sorted(filter(_UID.fullmatch, known))
         self._known = _compile(frozenset(known.difference(self._uids)))
+        self._words = spelled_words(known)
         self._replace_uid = replace_uid
         self._oldest_age = oldest_age
         self._patterns = (*_PRECISE, *_CAUTIOUS, *patterns)
@@ -192,7 +200,8 @@ class TextCleaner:
             text = cap_ages(text, self._oldest_age)
         written = composed(text)
         kept, last = [], 0
-        for start, end in sorted(self._spans(fold(written))):
+        folded = fold(written)
+        for start, end in sorted([*self._spans(folded), *find_spelled(folded, self._words)]):
             if start >= last:
                 kept.append(written[last:start])
             last = max(last, end)
