@@ -388,3 +388,15 @@ def test_parts_are_reported_in_their_order(shared, study):
     items = response.json()[REFERENCED]["Value"]
     assert [item["00081155"]["Value"][0] for item in items] == [s.sop_instance_uid for s in samples]
     assert len(shared.found(f"/studies/{study.study_instance_uid}/instances")) == 19
+
+
+def test_many_parts_of_which_the_last_is_cut_off(shared, study, wire):
+    """More than are stored at the same time; those that were whole are reported in their order."""
+    samples = [study.make("CT") for _ in range(20)]
+    parts = [("application/dicom", wire.part10(sample)) for sample in samples]
+    response = post(shared, wire.multipart(*parts)[:-200])
+    assert response.status_code == 202
+    uids = [item["00081155"]["Value"][0] for item in response.json()[REFERENCED]["Value"]]
+    assert uids == [sample.sop_instance_uid for sample in samples[:-1]]
+    assert reasons(response, OTHER) == [0xC000]
+    assert len(shared.found(f"/studies/{study.study_instance_uid}/instances")) == 19

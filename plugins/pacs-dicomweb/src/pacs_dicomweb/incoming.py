@@ -69,7 +69,8 @@ async def read_file(content: AsyncIterator[bytes], study: str = "") -> IncomingF
         It is no DICOM file, or has no UIDs.
     """
     meta, beginning = await _read_meta(content)
-    scanner = HeaderScanner(meta.transfer_syntax_uid, {_SOP_CLASS, _SOP_INSTANCE, _STUDY})
+    wanted = {_SOP_CLASS, _SOP_INSTANCE, _STUDY} if study else {_SOP_CLASS, _SOP_INSTANCE}
+    scanner = HeaderScanner(meta.transfer_syntax_uid, wanted)
     head: list[Chunk] = [beginning]
     size = len(beginning)
     try:

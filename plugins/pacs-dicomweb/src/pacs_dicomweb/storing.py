@@ -197,38 +197,41 @@ class Store:
     ) -> None:
         """Store files, several small ones at once; they are reported in their order."""
         reports: list[StoreReport] = []
-        room = anyio.Semaphore(_AT_ONCE, fast_acquire=True)
-        malformed: MalformedMultipart | None = None
+        reading = anyio.Lock(fast_acquire=True)
+        malformed: list[MalformedMultipart] = []
 
         async def store(content: AsyncIterator[bytes], own: StoreReport) -> None:
             await self._store(request, archive, partial(read_file, content, study), own)
 
-        async def store_small(pieces: list[bytes], own: StoreReport) -> None:
+        async def take(others: int) -> None:
+            """Read a part, let another task read on while it is stored, and so on until the end."""
             try:
-                await store(_chain(pieces), own)
-            finally:
-                room.release()
+                while True:
+                    async with reading:
+                        if (part := await anext(parts, None)) is None:
+                            return
+                        reports.append(own := StoreReport())
+                        if not _is_file(part.headers, own):
+                            continue
+                        content = aiter(part)
+                        beginning, is_whole = await _read_beginning(content)
+                        if not is_whole:
+                            await store(_chain(beginning, content), own)
+                            continue
+                    if others and not splitter.is_complete:
+                        tasks.start_soon(take, others - 1)
+                        others = 0
+                    await store(_chain(beginning), own)
+            except MalformedMultipart as error:
+                malformed.append(error)
 
         async with anyio.create_task_group() as tasks:
-            try:
-                async for part in parts:
-                    reports.append(own := StoreReport())
-                    if not _is_file(part.headers, own):
-                        continue
-                    content = aiter(part)
-                    beginning, is_whole = await _read_beginning(content)
-                    if is_whole and not splitter.is_complete:
-                        await room.acquire()
-                        tasks.start_soon(store_small, beginning, own)
-                    else:
-                        await store(_chain(beginning, content), own)
-            except MalformedMultipart as error:
-                malformed = error
+            await take(_AT_ONCE - 1)
         for own in reports:
             report.stored += own.stored
             report.failed += own.failed
-        if malformed is not None:
-            raise malformed
+        if malformed:
+            raise malformed[0]
 
     async def _store(
         self,
