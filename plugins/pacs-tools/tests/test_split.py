@@ -160,6 +160,13 @@ def test_an_enhanced_mr_becomes_mr_images_and_loses_no_b_value(run, tmp_path):
         MRImageFrameTypeSequence={"FrameType": ["ORIGINAL", "PRIMARY", "DIFFUSION", "NONE"]},
         **GEOMETRY,
     )  # fmt: skip
+    shared.update(group(
+        MRModifierSequence={
+            "FlowCompensation": "NONE", "SpatialPresaturation": "SLAB",
+            "PartialFourierDirection": "PHASE", "SpectrallySelectedExcitation": "NONE",
+        },
+        MRFOVGeometrySequence={"MRAcquisitionFrequencyEncodingSteps": 8},
+    ))  # fmt: skip
     frames = [
         plane(each, MRDiffusionSequence={"DiffusionBValue": each * 500.0}) for each in range(2)
     ]
@@ -169,6 +176,7 @@ def test_an_enhanced_mr_becomes_mr_images_and_loses_no_b_value(run, tmp_path):
         "SteadyStatePulseSequence": "NONE",
     }  # fmt: skip
     source = enhanced("4.1", shared, *frames, **attributes)
+    del source.ScanOptions
     save(tmp_path / "mr", source)
     made = read_split(run, tmp_path / "out", tmp_path / "mr")
     assert {each.SOPClassUID for each in made} == {STORAGE + "4"}
@@ -176,6 +184,7 @@ def test_an_enhanced_mr_becomes_mr_images_and_loses_no_b_value(run, tmp_path):
     first = made[0]
     assert (first.EchoTime, first.RepetitionTime, first.EchoTrainLength) == (85.5, 2000, 12)
     assert (first.ScanningSequence, first.SequenceVariant) == (["SE", "IR"], "SP")
+    assert first.ScanOptions == ["SP", "PFP"]
 
 
 @pytest.mark.parametrize("modality", LEGACY)
@@ -230,6 +239,155 @@ def test_secondary_captures_native_and_encapsulated(run, tmp_path, sop_class, co
     assert [next(generate_frames(m.PixelData, number_of_frames=1)) for m in made] == frames
 
 
+XRAY = {
+    "Modality": "XA", "ImageType": ["ORIGINAL", "PRIMARY", "SINGLE PLANE"], "KVP": 80,
+    "PixelIntensityRelationship": "LOG", "RadiationSetting": "GR", "Exposure": 4,
+}  # fmt: skip
+
+
+def test_enhanced_xa_becomes_xa_images(run, tmp_path):
+    """PS3.3 A.47 to A.14: what functional groups say stands where the XA Image IOD has it."""
+    shared = group(
+        FramePixelDataPropertiesSequence={
+            "FrameType": ["ORIGINAL", "PRIMARY", "SINGLE PLANE"], "ImagerPixelSpacing": [0.2, 0.2],
+            "PixelIntensityRelationship": "LIN", "PixelIntensityRelationshipSign": 1,
+        },
+        PositionerPositionSequence={"PositionerPrimaryAngle": 30, "PositionerSecondaryAngle": -5},
+    )  # fmt: skip
+    frames = [
+        group(
+            FrameAcquisitionSequence={"KVP": 70 + each, "XRayTubeCurrentInmA": 400.4},
+            FrameContentSequence={"FrameAcquisitionNumber": each + 1},
+        )
+        for each in range(3)
+    ]
+    more = XRAY | {"ExposureTimeInms": 8.2}
+    for keyword in ("KVP", "PixelIntensityRelationship", "Exposure"):
+        del more[keyword]
+    save(tmp_path / "xa", enhanced("12.1.1", shared, *frames, **more))
+    made = read_split(run, tmp_path / "out", tmp_path / "xa")
+    assert {each.SOPClassUID for each in made} == {STORAGE + "12.1"}
+    assert [each.KVP for each in made] == [70, 71, 72]
+    first = made[0]
+    assert (first.XRayTubeCurrent, first.ExposureTime) == (400, 8)
+    assert (first.PositionerPrimaryAngle, first.PositionerSecondaryAngle) == (30, -5)
+    assert (first.PixelIntensityRelationship, first.ImagerPixelSpacing) == ("LIN", [0.2, 0.2])
+
+
+def test_a_run_of_xa_becomes_images_of_one_frame(run, tmp_path):
+    source = multi_frame("12.1", **XRAY)
+    source.FrameIncrementPointer, source.FrameTime, source.CineRate = 0x00181063, 66.7, 15
+    source.PositionerMotion, source.PositionerPrimaryAngle = "DYNAMIC", 10
+    source.PositionerSecondaryAngle = 5
+    source.PositionerPrimaryAngleIncrement = [0, 2, 2]
+    source.PositionerSecondaryAngleIncrement = [0, 0, 0]
+    source.MaskSubtractionSequence = [item(MaskOperation="AVG_SUB", MaskFrameNumbers=1)]
+    source.RecommendedViewingMode = "SUB"
+    # An overlay with planes for the second and the third frame (PS3.3 C.9.2)
+    for tag, vr, value in (
+        (0x0010, "US", 8), (0x0011, "US", 6), (0x0015, "IS", 2), (0x0040, "CS", "G"),
+        (0x0050, "SS", [1, 1]), (0x0051, "US", 2), (0x0100, "US", 1), (0x0102, "US", 0),
+        (0x3000, "OW", bytes(range(12))),
+    ):  # fmt: skip
+        source.add_new(0x60000000 | tag, vr, value)
+    save(tmp_path / "xa", source)
+    made = read_split(run, tmp_path / "out", tmp_path / "xa")
+    assert b"".join(each.PixelData for each in made) == source.PixelData
+    # Increments do not say whether they are added to the first angle or to the one before.
+    assert [each.PositionerPrimaryAngle for each in made] == [10, None, None]
+    assert [each.PositionerSecondaryAngle for each in made] == [5, 5, 5]
+    assert [each.get((0x6000, 0x3000)) and each[0x60003000].value for each in made] == [
+        None, bytes(range(6)), bytes(range(6, 12)),
+    ]  # fmt: skip
+    for keyword in ("PositionerMotion", "MaskSubtractionSequence", "FrameTime", "CineRate"):
+        assert all(keyword not in each for each in made)
+
+
+def test_ultrasound_becomes_images_of_one_frame(run, tmp_path):
+    source = multi_frame("3.1", Modality="US", FrameIncrementPointer=0x00181063, FrameTime=40)
+    source.ImageType = ["ORIGINAL", "PRIMARY", "ABDOMINAL", "0001"]
+    save(tmp_path / "us", source)
+    made = read_split(run, tmp_path / "out", tmp_path / "us")
+    assert {each.SOPClassUID for each in made} == {STORAGE + "6.1"}
+    assert b"".join(each.PixelData for each in made) == source.PixelData
+
+
+def test_an_enhanced_us_volume_becomes_us_images_that_say_how_large_pixels_are(run, tmp_path):
+    shared = group(
+        PixelMeasuresSequence={"PixelSpacing": [0.5, 0.25], "SliceThickness": 1},
+        ImageDataTypeSequence={"DataType": "TISSUE_INTENSITY", "AliasedDataType": "NO"},
+        USImageDescriptionSequence={"FrameType": ["ORIGINAL", "PRIMARY", "ABDOMINAL", "0001"]},
+        PlaneOrientationVolumeSequence={"ImageOrientationVolume": [1, 0, 0, 0, 1, 0]},
+    )  # fmt: skip
+    frames = [
+        group(PlanePositionVolumeSequence={"ImagePositionVolume": [0, 0, each]})
+        for each in range(2)
+    ]
+    source = enhanced("6.2", shared, *frames, Modality="US")
+    for keyword, value in (("BitsAllocated", 8), ("BitsStored", 8), ("HighBit", 7)):
+        setattr(source, keyword, value)
+    source.PixelData = bytes(range(96))
+    save(tmp_path / "us", source)
+    made = read_split(run, tmp_path / "out", tmp_path / "us")
+    assert {each.SOPClassUID for each in made} == {STORAGE + "6.1"}
+    (region,) = made[0].SequenceOfUltrasoundRegions
+    assert (region.PhysicalDeltaX, region.PhysicalDeltaY) == (0.025, 0.05)
+    assert (region.RegionLocationMaxX1, region.RegionLocationMaxY1) == (5, 7)
+    assert [each.ImagePositionVolume for each in made] == [[0, 0, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("offsets", "position", "planes"),
+    [
+        ([0, 2, 5], [1, 2, 30], [[1, 2, 30], [1, 2, 32], [1, 2, 35]]),
+        ([30, 32, 35], [1, 2, 30], [[1, 2, 30], [1, 2, 32], [1, 2, 35]]),
+    ],
+)
+def test_planes_of_a_dose_have_their_positions(run, tmp_path, offsets, position, planes):
+    """Offsets begin with 0, or are coordinates (PS3.3 C.8.8.3.2)."""
+    source = multi_frame("481.2", Modality="RTDOSE", FrameIncrementPointer=0x3004000C)
+    source.FrameOfReferenceUID, source.PositionReferenceIndicator = "1.2.3", ""
+    source.BitsStored, source.HighBit = 16, 15
+    source.ImagePositionPatient, source.ImageOrientationPatient = position, [1, 0, 0, 0, 1, 0]
+    source.PixelSpacing, source.SliceThickness, source.GridFrameOffsetVector = [2, 2], "", offsets
+    source.DoseUnits, source.DoseType, source.DoseSummationType = "GY", "PHYSICAL", "BEAM"
+    source.DoseGridScaling, source.OperatorsName = 0.001, ""
+    save(tmp_path / "dose", source)
+    code, _, err = run("split", tmp_path / "dose", "-o", tmp_path / "out")
+    assert (code, err) == (0, "")
+    made = [dcmread(each) for each in sorted((tmp_path / "out").iterdir())]
+    assert [each.ImagePositionPatient for each in made] == planes
+    assert all("GridFrameOffsetVector" not in each for each in made)
+    assert b"".join(each.PixelData for each in made) == source.PixelData
+
+
+def test_an_rt_image_has_the_exposure_of_its_frame(run, tmp_path):
+    source = multi_frame("481.1", 2, Modality="RTIMAGE", FrameIncrementPointer=0x00181065)
+    source.ExposureSequence = [item(ReferencedFrameNumber=n, KVP=6000 + n) for n in (1, 2)]
+    source.RTImageLabel, source.RTImagePlane, source.ConversionType = "x", "NORMAL", "DI"
+    save(tmp_path / "rt", source)
+    code, _, err = run("split", tmp_path / "rt", "-o", tmp_path / "out")
+    assert (code, err) == (0, "")
+    made = [dcmread(each) for each in sorted((tmp_path / "out").iterdir())]
+    assert [[each.KVP for each in image.ExposureSequence] for image in made] == [[6001], [6002]]
+
+
+def test_frames_of_one_bit_begin_within_bytes(run, tmp_path):
+    """Bits follow each other without a gap between frames (PS3.5 §8.1.1)."""
+    source = multi_frame("7.1", 3, ConversionType="WSD", Modality="OT", Rows=3, Columns=3)
+    source.BitsAllocated = source.BitsStored = 1
+    source.HighBit = 0
+    bits = np.random.default_rng(2).integers(0, 2, 27, dtype=np.uint8)
+    source.PixelData = np.packbits(bits, bitorder="little").tobytes()
+    save(tmp_path / "bits", source)
+    made = read_split(run, tmp_path / "out", tmp_path / "bits")
+    unpacked = [
+        np.unpackbits(np.frombuffer(each.PixelData, np.uint8), bitorder="little")[:9]
+        for each in made
+    ]
+    assert (np.concatenate(unpacked) == bits).all()
+
+
 def test_what_does_not_fit_is_refused_and_nothing_is_left(run, tmp_path):
     def refuse(dataset, message):
         code, _, err = run("split", save(tmp_path / "in", dataset), "-o", tmp_path / "out")
@@ -238,6 +396,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_left(run, tmp_path):
         assert [each.name for each in tmp_path.iterdir()] == ["in"]
 
     refuse(dcmread(CT), "there is no single-frame form of CT Image Storage")
+    refuse(multi_frame("20", Modality="NM"), "no single-frame form of Nuclear Medicine")
     refuse(enhanced("130", group(**GEOMETRY), plane(0), Modality="PT"), "frame 1 is no Positron")
     shared = group(**GEOMETRY)
     shared.CTXRayDetailsSequence = [item(KVP=80), item(KVP=140)]

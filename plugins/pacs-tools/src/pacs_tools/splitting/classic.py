@@ -10,32 +10,44 @@ one frame is refused by name.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from attrs import evolve
 
 from pacs_core.dataset import (
     BULK_VRS,
+    EXPLICIT_VR_LITTLE_ENDIAN,
     DataElement,
     ElementSet,
+    MutableAttributes,
+    encode_attributes,
     encode_value,
     keyword_of,
+    read_elements,
     tag_of,
     vr_of,
 )
+from pacs_tools.splitting.pulse_sequences import describe_sequence
+from pacs_tools.splitting.vectors import pick_frame
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
-CT, MR, PET, SC = (_STORAGE + end for end in ("2", "4", "128", "7"))
+CT, MR, PET, SC, US, XA, XRF, RT_IMAGE, RT_DOSE = (
+    _STORAGE + end for end in ("2", "4", "128", "7", "6.1", "12.1", "12.2", "481.1", "481.2")
+)
 TARGETS: Final = {
     _STORAGE + source: target
     for target, sources in (
         (CT, ("2.1", "2.2")), (MR, ("4.1", "4.4")), (PET, ("130", "128.1")),
-        (SC, ("7.2", "7.3", "7.4")),
+        (SC, ("7.1", "7.2", "7.3", "7.4")), (US, ("3.1", "6.2")), (XA, ("12.1.1", "12.1")),
+        (XRF, ("12.2.1", "12.2")), (RT_IMAGE, ("481.1",)), (RT_DOSE, ("481.2",)),
     )
     for source in sources
 }  # fmt: skip
-"""SOP Classes of single-frame images by those of multi-frame ones (PS3.4 B.5)."""
+"""SOP Classes of single-frame images by those of multi-frame ones (PS3.4 B.5).
+
+Those of angiography and radiotherapy may have one frame or several.
+"""
 
 _OF_ALL_FRAMES: Final = frozenset(map(tag_of, (
     "NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
@@ -60,32 +72,34 @@ _RENAMED: Final = {
     "FrameComments": "ImageComments", "FrameLaterality": "ImageLaterality",
     "EffectiveEchoTime": "EchoTime",
 }  # fmt: skip
+_EXPOSURE: Final = {
+    "ExposureTimeInms": "ExposureTime", "XRayTubeCurrentInmA": "XRayTubeCurrent",
+    "ExposureInmAs": "Exposure",
+}  # fmt: skip
 _ROUNDED: Final = {
-    CT: {
-        "ExposureTimeInms": "ExposureTime", "XRayTubeCurrentInmA": "XRayTubeCurrent",
-        "ExposureInmAs": "Exposure",
-    },
+    CT: _EXPOSURE, XA: _EXPOSURE, XRF: _EXPOSURE,
     PET: {"FrameAcquisitionDuration": "ActualFrameDuration"},
 }  # fmt: skip
 """Numbers that single-frame images have as integers (PS3.3 C.8.2.1, C.8.9.4)."""
 
 _TYPE_2: Final = {
     CT: ("KVP", "AcquisitionNumber", "PositionReferenceIndicator"),
-    MR: ("ScanOptions", "MRAcquisitionType", "EchoTime", "EchoTrainLength", "RepetitionTime",
+    MR: ("MRAcquisitionType", "EchoTime", "EchoTrainLength", "RepetitionTime",
          "PositionReferenceIndicator"),
     PET: ("PositionReferenceIndicator", "ActualFrameDuration", "CollimatorType",
           "RadiopharmaceuticalInformationSequence", "PatientOrientationCodeSequence",
           "PatientGantryRelationshipCodeSequence"),
-    SC: ("PatientOrientation",),
+    SC: ("PatientOrientation",), US: ("PatientOrientation",), XRF: ("KVP", "PatientOrientation"),
+    XA: ("KVP", "PatientOrientation", "PositionerPrimaryAngle", "PositionerSecondaryAngle"),
+    RT_IMAGE: (), RT_DOSE: (),
 }  # fmt: skip
 
-_VARIANTS: Final = (
-    ("SegmentedKSpaceTraversal", "SINGLE", "SK"), ("SteadyStatePulseSequence", "NONE", "SS"),
-    ("Spoiling", "NONE", "SP"), ("MagnetizationTransfer", "NONE", "MTC"),
-    ("OversamplingPhase", "NONE", "OSP"),
-)  # fmt: skip
-"""Attribute, the value that says no, and that of Sequence Variant (0018,0021)."""
+_REGION_TYPES: Final = {
+    "TISSUE_INTENSITY": "1", "FLOW_VELOCITY": "2", "FLOW_POWER": "2", "FLOW_VARIANCE": "2",
+}  # fmt: skip
+"""Region Data Type (0018,6014), tissue or flow in colour, by Data Type (0018,9808)."""
 
+_CENTIMETRES: Final = "3"
 
 _GROUPS: Final = (
     tag_of("SharedFunctionalGroupsSequence"), tag_of("PerFrameFunctionalGroupsSequence"),
@@ -182,6 +196,7 @@ def make_frame(elements: ElementSet, number: int) -> Frame:
     """
     target = TARGETS[elements.texts(_SOP_CLASS)[0]]
     made = Frame(elements)
+    pick_frame(made, number)
     for group in _groups(elements, number):
         _flatten(group, made)
     made.elements.pop(tag_of("DimensionIndexValues"), None)
@@ -196,8 +211,10 @@ def make_frame(elements: ElementSet, number: int) -> Frame:
     for old, new in _ROUNDED.get(target, {}).items():
         if made.texts(old) and tag_of(new) not in made.elements:
             made.set(new, str(round(float(made.text(old)))))
-    if target == MR and tag_of("ScanningSequence") not in made.elements:
-        _describe_sequence(made)
+    if target == MR:
+        describe_sequence(made)
+    if target == US:
+        _describe_region(made)
     for keyword in _TYPE_2[target]:
         if tag_of(keyword) not in made.elements:
             made.set(keyword)
@@ -239,17 +256,22 @@ def _flatten(group: ElementSet, made: Frame) -> None:
                     made.adopt(each, item.character_sets)
 
 
-def _describe_sequence(made: Frame) -> None:
-    """Set what the MR Image Module says of the pulse sequence (PS3.3 C.8.3.1.1)."""
-    echo = {"SPIN": ["SE"], "GRADIENT": ["GR"], "BOTH": ["SE", "GR"]}
-    kinds = list(echo.get(made.text("EchoPulseSequence"), ()))
-    kinds += ["IR"] if made.text("InversionRecovery") == "YES" else []
-    kinds += ["EP"] if made.text("EchoPlanarPulseSequence") == "YES" else []
-    made.set("ScanningSequence", *(kinds or ["RM"]))
-    if "IR" in kinds and tag_of("InversionTime") not in made.elements:
-        times: Sequence[str] = made.texts("InversionTimes")
-        # Of several there is none that would be the one.
-        made.set("InversionTime", *(times if len(times) == 1 else ()))
-    said = [(made.text(keyword), no, code) for keyword, no, code in _VARIANTS]
-    codes = [code for value, no, code in said if value and value != no]
-    made.set("SequenceVariant", *(codes or ["NONE"]))
+def _describe_region(made: Frame) -> None:
+    """Set how large pixels are, which an Ultrasound Image says of regions (PS3.3 C.8.5.5)."""
+    spacing, kind = made.texts("PixelSpacing"), _REGION_TYPES.get(made.text("DataType"))
+    region = tag_of("SequenceOfUltrasoundRegions")
+    if len(spacing) != 2 or kind is None or region in made.elements:
+        return
+    last = [str(int(made.text(keyword)) - 1) for keyword in ("Columns", "Rows")]
+    values = {
+        "RegionSpatialFormat": "1", "RegionDataType": kind, "RegionFlags": "0",
+        "RegionLocationMinX0": "0", "RegionLocationMinY0": "0",
+        "RegionLocationMaxX1": last[0], "RegionLocationMaxY1": last[1],
+        "PhysicalUnitsXDirection": _CENTIMETRES, "PhysicalUnitsYDirection": _CENTIMETRES,
+        "PhysicalDeltaX": str(float(spacing[1]) / 10),
+        "PhysicalDeltaY": str(float(spacing[0]) / 10),
+    }  # fmt: skip
+    item: MutableAttributes = {tag_of(keyword): (value,) for keyword, value in values.items()}
+    encoded = encode_attributes(item, EXPLICIT_VR_LITTLE_ENDIAN)
+    items = (read_elements(encoded, EXPLICIT_VR_LITTLE_ENDIAN),)
+    made.elements[region] = DataElement(region, "SQ", items)

@@ -55,9 +55,10 @@ def split(
 ) -> int:
     """Write each frame of a multi-frame image as an image of its own.
 
-    Enhanced CT and MR images, what was converted to them, and multi-frame secondary captures become
-    a series of CT, MR or Secondary Capture images. Pixels are not compressed again. What would lack
-    something that such an image must have is refused, as Enhanced PET images mostly are.
+    Enhanced CT, MR, XA, XRF and PET images and US volumes, what was converted to them, and
+    multi-frame secondary captures, ultrasound, XA, XRF, RT images and doses become a series of
+    images of one frame. Pixels are not compressed again. What would lack something that such an
+    image must have is refused, as Enhanced PET images mostly are.
 
     Parameters
     ----------

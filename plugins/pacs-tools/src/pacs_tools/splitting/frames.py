@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 from pacs_core.dataset import BulkData, encoding_of, tag_of
 from pacs_tools.files import DicomFile
 from pacs_tools.splitting.classic import CannotSplitError
+from pacs_tools.splitting.vectors import take_bits
 
 PIXEL_DATA: Final = tag_of("PixelData")
 
@@ -39,11 +40,18 @@ def read_frames(file: DicomFile, number: int) -> Iterator[bytes | Span]:
     if encoding_of(file.meta.transfer_syntax_uid).encapsulated:
         yield from _read_encapsulated(file, start, number)
         return
-    length = _frame_length(file)
-    held = (file.size - start) // length
+    bits = _frame_bits(file)
+    held = (file.size - start) * 8 // bits
     if held < number:
         raise CannotSplitError(f"it ends in frame {held + 1} of {number}")
-    yield from ((start + each * length, length) for each in range(number))
+    if not bits % 8:
+        yield from ((start + each * bits // 8, bits // 8) for each in range(number))
+        return
+    # Frames of one bit a pixel follow each other without a gap (PS3.5 §8.1.1).
+    with file.path.open("rb") as source:
+        for each in range(number):
+            source.seek(start + each * bits // 8)
+            yield take_bits(source.read(bits // 8 + 2), each * bits % 8, bits)
 
 
 def read_span(path: Path, span: bytes | Span) -> bytes:
@@ -78,7 +86,7 @@ def _read_encapsulated(file: DicomFile, start: int, number: int) -> Iterator[byt
         raise CannotSplitError(f"it has {found} frames, and says {number}")
 
 
-def _frame_length(file: DicomFile) -> int:
+def _frame_bits(file: DicomFile) -> int:
     try:
         bits, rows, columns, samples = (
             int(file.elements.texts(tag_of(keyword))[0])
@@ -86,11 +94,10 @@ def _frame_length(file: DicomFile) -> int:
         )
     except (IndexError, ValueError) as error:
         raise CannotSplitError("the size of its frames is not known") from error
-    if bits % 8:
-        raise CannotSplitError(f"its frames of {bits} bits a sample do not begin with a byte")
+    if bits % 8 and bits != 1:
+        raise CannotSplitError(f"its samples of {bits} bits do not begin with a byte")
     if file.elements.texts(tag_of("PhotometricInterpretation")) == ("YBR_FULL_422",):
         raise CannotSplitError("its pixels are subsampled: convert them first")
-    length = rows * columns * samples * bits // 8
-    if length < 1:
+    if not rows * columns * samples * bits:
         raise CannotSplitError("its frames have no pixels")
-    return length
+    return rows * columns * samples * bits
