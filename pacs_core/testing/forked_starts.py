@@ -50,7 +50,7 @@ _NOT_IN_NODES: Final = {"numpy", "PIL", "pydicom", "scipy", "nibabel", "pytest"}
 """What only commands and processes of codecs import: neither it nor what needs it is preloaded."""
 _ALSO: Final = (
     "anyio._core._signals", "encodings.idna", "pacs_speedups",
-    "sqlalchemy.dialects.sqlite.aiosqlite", "uvicorn.lifespan.off",
+    "sqlalchemy.dialects.sqlite.pysqlite", "uvicorn.lifespan.off",
 )  # fmt: skip
 """What libraries import when a node runs."""
 _PR_SET_PDEATHSIG: Final = 1

@@ -2,8 +2,10 @@
 
 import asyncio
 import multiprocessing
+import subprocess
 import sys
 import threading
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
@@ -13,7 +15,7 @@ from pacs_database.address import address_problems, database_url
 from pacs_database.api import Database, MigrationError
 from pacs_database.testing import open_database
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from pacs_core.contracts import DatabaseSettings, NodeSettings, Secret
 
@@ -163,10 +165,98 @@ async def test_whoever_is_cancelled_leaves_no_task_and_no_connection(
                         group.start_soon(write)
         assert await rows(database, "SELECT count(*) FROM counts") == [(0,)]
     assert asyncio.all_tasks() == tasks
-    ours = [each for each in set(threading.enumerate()) - threads if "_connection_" in each.name]
+    ours = [
+        each for each in set(threading.enumerate()) - threads if each.name.startswith("database")
+    ]
     for each in ours:
         each.join(10)
     assert not any(each.is_alive() for each in ours)
+
+
+async def test_a_writer_that_gives_up_at_the_door_goes_at_once(
+    tmp_path: Path, revisions: Path
+) -> None:
+    """Its thread waits on for the other writer, and takes back what it gets then."""
+    async with open_database(tmp_path) as database:
+        await database.migrate("sample", "sample_revisions")
+        turned_away = anyio.Event()
+
+        async def wait_at_the_door() -> None:
+            with anyio.move_on_after(0.05):
+                async with database.begin():
+                    pytest.fail("there was another writer")
+            turned_away.set()
+
+        async with database.begin() as connection, anyio.create_task_group() as tasks:
+            tasks.start_soon(wait_at_the_door)
+            await turned_away.wait()
+            await connection.execute(text("INSERT INTO counts VALUES ('a', 1)"))
+        async with database.begin() as connection:
+            await connection.execute(text("INSERT INTO counts VALUES ('b', 1)"))
+        assert await rows(database, "SELECT name FROM counts") == [("a",), ("b",)]
+
+
+async def test_more_tasks_than_connections_take_turns(database: Database) -> None:
+    """Whoever has a connection goes on, however many wait for one."""
+    begun: list[int] = []
+
+    async def read(number: int) -> None:
+        async with database.connect() as connection:
+            for _ in range(3):
+                await connection.execute(text("SELECT count(*) FROM counts"))
+            begun.append(number)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(100):
+            tasks.start_soon(read, number)
+    assert sorted(begun) == list(range(100))
+
+
+async def test_who_gets_no_connection_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pacs_database.sqlite_database.WAIT", 0.1)
+    async with open_database(tmp_path) as database, AsyncExitStack() as stack:
+        for _ in range(15):
+            await stack.enter_async_context(database.connect())
+        with pytest.raises(SQLAlchemyError, match=r"all 15 connections to .* in use for 0.1 s"):
+            await stack.enter_async_context(database.connect())
+
+
+async def test_rows_are_there_in_whichever_way_they_are_taken(database: Database) -> None:
+    async with database.begin() as connection:
+        names = [{"name": f"{number:03}"} for number in range(200)]
+        await connection.execute(text("INSERT INTO counts VALUES (:name, 1)"), names)
+        select = text("SELECT name FROM counts ORDER BY name")
+        expected = [each["name"] for each in names]
+        assert (await connection.execute(select)).scalars().all() == expected
+        assert [row.name for row in await connection.execute(select)] == expected
+        result = await connection.execute(select)
+        assert [row.name for part in result.partitions(7) for row in part] == expected
+        result = await connection.execute(select)
+        assert [row.name for row in (result.fetchone(), *result.fetchmany(5))] == expected[:6]
+        assert [row.name for row in result.fetchall()] == expected[6:]
+        assert await connection.scalar(select) == "000"
+        changed = await connection.execute(text("UPDATE counts SET n = 2 WHERE name < '100'"))
+        assert changed.rowcount == 100
+        gone = await connection.execute(text("DELETE FROM counts WHERE n = 2 RETURNING name"))
+        assert sorted(gone.scalars()) == expected[:100]
+        assert await connection.scalar(text("SELECT name FROM counts WHERE n = 3")) is None
+
+
+def test_what_the_other_database_needs_is_not_in_memory(tmp_path: Path) -> None:
+    code = f"""
+import anyio, sys
+from pathlib import Path
+from pacs_database.testing import open_database
+async def run():
+    async with open_database(Path({str(tmp_path)!r})) as database, database.begin() as connection:
+        await connection.exec_driver_sql("CREATE TABLE counts (n INTEGER)")
+anyio.run(run)
+print({{"sqlalchemy.orm", "sqlalchemy.ext.asyncio", "greenlet", "asyncpg"}} & sys.modules.keys())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 async def test_a_file_that_is_no_database_leaves_nothing_open(tmp_path: Path) -> None:

@@ -78,8 +78,8 @@ def pacs_capabilities(setup: Setup) -> list[CapabilityDescriptor]:
         # Alembic has ten lines to say about itself when it is imported.
         logging.getLogger("alembic").setLevel(logging.WARNING)
         from pacs_database.address import database_url
-        from pacs_database.engine import EngineDatabase
+        from pacs_database.engine import make_database
 
-        return EngineDatabase(database_url(node.settings))
+        return make_database(database_url(node.settings))
 
     return [CapabilityDescriptor("database", Database, create)]

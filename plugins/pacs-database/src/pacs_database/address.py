@@ -7,7 +7,7 @@ from sqlalchemy.exc import ArgumentError
 
 from pacs_core.contracts import NodeSettings
 
-_DRIVERS = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
+_DRIVERS = {"sqlite": "pysqlite", "postgresql": "asyncpg"}
 
 DEFAULT_FILE = "database.sqlite"
 
@@ -25,7 +25,7 @@ def database_url(settings: NodeSettings) -> URL:
     given = settings.database
     if not given.url:
         file = (settings.data_directory / DEFAULT_FILE).absolute()
-        return URL.create("sqlite+aiosqlite", database=str(file))
+        return URL.create("sqlite+pysqlite", database=str(file))
     try:
         url = make_url(given.url)
     except ArgumentError as error:

@@ -12,13 +12,15 @@ never the only one.
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import MutableSet
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from pacs_database.interface import Listener
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ class PostgresListener(_Waiting):
     channel : str
     """
 
-    def __init__(self, engine: AsyncEngine, channel: str) -> None:
+    def __init__(self, engine: "AsyncEngine", channel: str) -> None:
         super().__init__()
         self._engine = engine
         self._channel = channel

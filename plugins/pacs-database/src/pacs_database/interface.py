@@ -7,13 +7,69 @@ nothing at start-up.
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Protocol,
+    TypeVar,
+    TypeVarTuple,
+    overload,
+)
 
 from pacs_core.contracts import Component
 
 if TYPE_CHECKING:
-    from sqlalchemy import Table
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, CursorResult, Dialect, Executable, Table
+    from sqlalchemy.sql.selectable import TypedReturnsRows
+
+_Columns = TypeVarTuple("_Columns")
+_Result = TypeVar("_Result")
+
+
+class DatabaseConnection(Protocol):
+    """A connection in a transaction: what plugins do with SQLAlchemy's, and wait for.
+
+    One task uses it. All rows of a result have come once ``execute`` is done.
+    """
+
+    @property
+    def dialect(self) -> "Dialect":
+        """SQLAlchemy's, whose ``name`` is that of the database."""
+        raise NotImplementedError
+
+    @overload
+    async def execute(
+        self, statement: "TypedReturnsRows[*_Columns]", parameters: Any = None
+    ) -> "CursorResult[*_Columns]": ...
+
+    @overload
+    async def execute(
+        self, statement: "Executable", parameters: Any = None
+    ) -> "CursorResult[*tuple[Any, ...]]": ...
+
+    async def execute(self, statement: Any, parameters: Any = None) -> Any:
+        """Execute a statement of SQLAlchemy Core, with the parameters of one row or of many."""
+
+    async def scalar(self, statement: "Executable", parameters: Any = None) -> Any:
+        """Execute a statement; return the first column of the first row, None if there is none."""
+
+    async def exec_driver_sql(
+        self, statement: str, parameters: Any = None
+    ) -> "CursorResult[*tuple[Any, ...]]":
+        """Execute a text as the driver has it."""
+        raise NotImplementedError
+
+    async def run_sync(
+        self,
+        function: "Callable[Concatenate[Connection, ...], _Result]",
+        /,
+        *args: Any,
+    ) -> _Result:
+        """Call a function that is not asynchronous, with a connection of SQLAlchemy."""
+        raise NotImplementedError
 
 
 class Database(Component):
@@ -65,7 +121,7 @@ class Database(Component):
         return import_module(f"sqlalchemy.dialects.{self.dialect}").insert(table)
 
     @abstractmethod
-    def begin(self) -> "AbstractAsyncContextManager[AsyncConnection]":
+    def begin(self) -> AbstractAsyncContextManager[DatabaseConnection]:
         """Write in a transaction: committed at the end of the ``async with`` block, or not at all.
 
         What is committed outlives a loss of power. Keep it short, and wait for nothing else in it:
@@ -74,7 +130,7 @@ class Database(Component):
         """
 
     @abstractmethod
-    def connect(self) -> "AbstractAsyncContextManager[AsyncConnection]":
+    def connect(self) -> AbstractAsyncContextManager[DatabaseConnection]:
         """Read, in one consistent view, without keeping any writer waiting."""
 
     @abstractmethod
@@ -101,7 +157,7 @@ class Database(Component):
         return None
 
     @abstractmethod
-    async def notify(self, connection: "AsyncConnection", channel: str) -> None:
+    async def notify(self, connection: DatabaseConnection, channel: str) -> None:
         """Tell those who listen that there is something new, once it is committed.
 
         A node that shares a PostgreSQL database hears it too; with SQLite only this process does.
@@ -109,7 +165,7 @@ class Database(Component):
 
         Parameters
         ----------
-        connection : AsyncConnection
+        connection : DatabaseConnection
             Of :meth:`begin`; if its transaction is not committed, nobody is told.
         channel : str
             What there is something new of; begin it with the name of the plugin. An identifier.

@@ -6,12 +6,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from pacs_core.contracts import DatabaseSettings, NodeSettings
 from pacs_core.testing.postgresql import postgresql_server
 from pacs_database.address import database_url
-from pacs_database.engine import EngineDatabase
+from pacs_database.engine import make_database
 from pacs_database.interface import Database
 
 
@@ -26,7 +25,7 @@ async def open_database(directory: Path, url: str = "") -> AsyncIterator[Databas
     url : str
     """
     settings = NodeSettings(data_directory=directory, database=DatabaseSettings(url))
-    database = EngineDatabase(database_url(settings))
+    database = make_database(database_url(settings))
     try:
         await database.start()
         yield database
@@ -54,6 +53,8 @@ def run_postgresql() -> Iterator[str]:
 
 async def new_database(url: str) -> str:
     """Create a database on the server of a URL, and return its URL."""
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     name = f"test_{uuid4().hex}"
     settings = NodeSettings(database=DatabaseSettings(url))
     engine = create_async_engine(database_url(settings), isolation_level="AUTOCOMMIT")

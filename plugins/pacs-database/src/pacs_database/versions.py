@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import anyio
-from sqlalchemy import URL, Connection, inspect
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import URL, Connection, create_engine, inspect
 
 from pacs_core.contracts import DataState, DataVersion
 from pacs_database.migrations import current_revisions, head_revisions, known_revisions
@@ -38,7 +37,9 @@ def find_versions(url: URL) -> list[DataVersion]:
         url = url.set(
             database=f"file:{Path(where).absolute()}", query={"mode": "ro", "uri": "true"}
         )
-    found = anyio.run(_find_revisions, url)
+        found = _find_in_file(url)
+    else:
+        found = anyio.run(_find_on_server, url)
     folders = dict(_find_folders())
     return [
         _judge(f"tables of {owner} in {where}", found.get(owner, frozenset()), folders.get(owner))
@@ -60,7 +61,18 @@ def _judge(what: str, found: frozenset[str], folder: Path | None) -> DataVersion
     return DataVersion(what, state, shown, ", ".join(sorted(heads)))
 
 
-async def _find_revisions(url: URL) -> dict[str, frozenset[str]]:
+def _find_in_file(url: URL) -> dict[str, frozenset[str]]:
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return _read(connection)
+    finally:
+        engine.dispose()
+
+
+async def _find_on_server(url: URL) -> dict[str, frozenset[str]]:
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     engine = create_async_engine(url)
     try:
         async with engine.connect() as connection:

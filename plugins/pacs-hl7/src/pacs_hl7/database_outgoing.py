@@ -16,10 +16,9 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from attrs import define
-from pacs_database.api import Database
+from pacs_database.api import Database, DatabaseConnection
 from pacs_jobs.api import JobQueue, NewJob
 from sqlalchemy import Row, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_hl7.interface import SEND, Outgoing, OutgoingMessage, OutgoingState
 from pacs_hl7.tables import OUTGOING
@@ -64,7 +63,7 @@ class DatabaseOutgoing(Outgoing):
             await self._enqueue(connection, peer)
         return True
 
-    async def _enqueue(self, connection: AsyncConnection, peer: str) -> None:
+    async def _enqueue(self, connection: DatabaseConnection, peer: str) -> None:
         job = NewJob(SEND, {"peer": peer}, key=f"{SEND}/{peer}")
         await self.queue.enqueue(job, connection=connection)
 

@@ -24,7 +24,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from attrs import define, evolve, field, frozen
-from pacs_database.api import Database, Listener
+from pacs_database.api import Database, DatabaseConnection, Listener
 from sqlalchemy import (
     ColumnElement,
     Row,
@@ -36,7 +36,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.contracts import current_correlation
 from pacs_jobs.choosing import RUNNING, WAITING, first_due, first_due_of_keys, first_moments
@@ -87,7 +86,7 @@ class DatabaseJobQueue(JobQueue):
         """Listen no more."""
         await self._opened.aclose()
 
-    async def enqueue(self, job: NewJob, *, connection: AsyncConnection | None = None) -> int:
+    async def enqueue(self, job: NewJob, *, connection: DatabaseConnection | None = None) -> int:
         """Add a job, in the caller's transaction if it gives one.
 
         Raises
@@ -142,7 +141,7 @@ class DatabaseJobQueue(JobQueue):
                 continue  # another worker has begun a job with the same key just now
 
     async def _lease(
-        self, connection: AsyncConnection, kinds: Collection[str], worker: str, seconds: float
+        self, connection: DatabaseConnection, kinds: Collection[str], worker: str, seconds: float
     ) -> LeasedJob | None:
         now = await current_time(connection)
         await self._take_back(connection, now)
@@ -162,7 +161,7 @@ class DatabaseJobQueue(JobQueue):
         return LeasedJob(job, str(taken["token"]))
 
     @staticmethod
-    async def _take_back(connection: AsyncConnection, now: float) -> None:
+    async def _take_back(connection: DatabaseConnection, now: float) -> None:
         """Let jobs wait whose leases are over; cancel those that were to be cancelled."""
         cancelled = JOBS.c.cancel_requested
         await connection.execute(
@@ -193,7 +192,7 @@ class DatabaseJobQueue(JobQueue):
             return bool(row.cancel_requested)
 
     async def complete(
-        self, leased: LeasedJob, *, connection: AsyncConnection | None = None
+        self, leased: LeasedJob, *, connection: DatabaseConnection | None = None
     ) -> None:
         """Note that a job is done."""
         async with self._within(connection) as transaction:
@@ -215,13 +214,13 @@ class DatabaseJobQueue(JobQueue):
             await self._wait_again(connection, leased, attempts=attempts)
 
     async def _end(
-        self, connection: AsyncConnection, leased: LeasedJob, state: JobState, **values: Any
+        self, connection: DatabaseConnection, leased: LeasedJob, state: JobState, **values: Any
     ) -> None:
         ended = await current_time(connection)
         await self._give_up_lease(connection, leased, {"state": state, "ended": ended, **values})
 
     async def _wait_again(
-        self, connection: AsyncConnection, leased: LeasedJob, **values: Any
+        self, connection: DatabaseConnection, leased: LeasedJob, **values: Any
     ) -> None:
         """Let it wait, unless somebody has asked to cancel it meanwhile."""
         now, cancelled = await current_time(connection), JOBS.c.cancel_requested
@@ -231,7 +230,7 @@ class DatabaseJobQueue(JobQueue):
 
     @staticmethod
     async def _give_up_lease(
-        connection: AsyncConnection, leased: LeasedJob, values: dict[str, Any]
+        connection: DatabaseConnection, leased: LeasedJob, values: dict[str, Any]
     ) -> None:
         values = {"token": "", "leased_until": None, **values}
         result = await connection.execute(update(JOBS).where(_holds(leased)).values(values))
@@ -365,12 +364,12 @@ class DatabaseJobQueue(JobQueue):
         ]
 
     def _within(
-        self, connection: AsyncConnection | None
-    ) -> AbstractAsyncContextManager[AsyncConnection]:
+        self, connection: DatabaseConnection | None
+    ) -> AbstractAsyncContextManager[DatabaseConnection]:
         return self.database.begin() if connection is None else nullcontext(connection)
 
 
-async def _find_next(connection: AsyncConnection, kind: str, now: float) -> Row[Any] | None:
+async def _find_next(connection: DatabaseConnection, kind: str, now: float) -> Row[Any] | None:
     for choose in (first_due, first_due_of_keys):
         row: Row[Any] | None = (await connection.execute(choose(kind, now))).one_or_none()
         if row is not None:
@@ -382,7 +381,7 @@ def _holds(leased: LeasedJob) -> ColumnElement[bool]:
     return and_(JOBS.c.number == leased.job.number, JOBS.c.token == leased.token)
 
 
-async def _find(connection: AsyncConnection, number: int, *, for_update: bool = False) -> Job:
+async def _find(connection: DatabaseConnection, number: int, *, for_update: bool = False) -> Job:
     statement = select(JOBS).where(JOBS.c.number == number)
     row: Row[Any] | None = (
         await connection.execute(statement.with_for_update() if for_update else statement)

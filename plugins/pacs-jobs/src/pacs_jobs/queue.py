@@ -12,7 +12,7 @@ from pacs_core.contracts import Component
 from pacs_jobs.jobs import Job, JobState, NewJob, Progress
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from pacs_database.api import DatabaseConnection
 
 
 @frozen
@@ -82,13 +82,13 @@ class JobQueue(Component):
     """
 
     @abstractmethod
-    async def enqueue(self, job: NewJob, *, connection: "AsyncConnection | None" = None) -> int:
+    async def enqueue(self, job: NewJob, *, connection: "DatabaseConnection | None" = None) -> int:
         """Add a job, and return its number; that of the first for a known idempotency key.
 
         Parameters
         ----------
         job : NewJob
-        connection : AsyncConnection, optional
+        connection : DatabaseConnection, optional
             Of :meth:`Database.begin`: the job is there if and when that transaction is committed.
         """
 
@@ -121,7 +121,7 @@ class JobQueue(Component):
 
     @abstractmethod
     async def complete(
-        self, leased: LeasedJob, *, connection: "AsyncConnection | None" = None
+        self, leased: LeasedJob, *, connection: "DatabaseConnection | None" = None
     ) -> None:
         """Note that a job is done, if wanted in the transaction of what it did.
 

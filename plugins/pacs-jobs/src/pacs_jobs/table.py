@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from pacs_database.api import DatabaseConnection
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -17,7 +18,6 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.contracts import Correlation
 from pacs_jobs.jobs import Job, JobState, Progress
@@ -75,7 +75,7 @@ def _moment(timestamp: float) -> datetime:
     return datetime.fromtimestamp(timestamp, UTC)
 
 
-async def current_time(connection: AsyncConnection) -> float:
+async def current_time(connection: DatabaseConnection) -> float:
     """Return seconds since the epoch, by the one clock that all who use the database share."""
     if connection.dialect.name == "sqlite":
         return datetime.now(UTC).timestamp()

@@ -13,10 +13,9 @@ import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from pacs_database.api import Database
+from pacs_database.api import Database, DatabaseConnection
 from pacs_jobs.api import JobQueue, NewJob
 from sqlalchemy import ColumnElement, bindparam, case, delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_routing.interface import (
     Deliveries,
@@ -174,7 +173,7 @@ class DatabaseDeliveries(Deliveries):
             return True
 
     async def _next(
-        self, connection: AsyncConnection, peer: str, lane: int, closed: Mapping[str, float]
+        self, connection: DatabaseConnection, peer: str, lane: int, closed: Mapping[str, float]
     ) -> float | None:
         """Return when something in a lane is to be sent next; None if nothing waits."""
         now = time.time()

@@ -19,10 +19,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from attrs import frozen
-from pacs_database.api import Database
+from pacs_database.api import Database, DatabaseConnection
 from pacs_jobs.api import Job, JobQueue, JobState, NewJob
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_routing.interface import Wanted
 from pacs_routing.rows import is_lane
@@ -47,7 +46,7 @@ class Lanes:
     database: Database
     queue: JobQueue
 
-    async def lock(self, connection: AsyncConnection, peer: str, lane: int) -> int:
+    async def lock(self, connection: DatabaseConnection, peer: str, lane: int) -> int:
         """Keep a lane to this transaction, and return its job."""
         new = self.database.insert(LANES).values(peer=peer, lane=lane, job=0)
         await connection.execute(new.on_conflict_do_nothing(index_elements=["peer", "lane"]))
@@ -56,7 +55,7 @@ class Lanes:
 
     async def schedule(
         self,
-        connection: AsyncConnection,
+        connection: DatabaseConnection,
         peer: str,
         lane: int,
         due: float = 0.0,
@@ -87,7 +86,9 @@ class Lanes:
             return None
         return job if job.state in _LIVE else None
 
-    async def enqueue(self, connection: AsyncConnection, peer: str, lane: int, due: float) -> None:
+    async def enqueue(
+        self, connection: DatabaseConnection, peer: str, lane: int, due: float
+    ) -> None:
         """Give a lane a job that begins then, whichever it had."""
         job = NewJob(
             SEND_JOB,

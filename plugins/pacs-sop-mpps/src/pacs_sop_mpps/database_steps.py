@@ -10,11 +10,10 @@ from typing import Any, Final
 
 import anyio
 from attrs import define, evolve, field
-from pacs_database.api import Database
+from pacs_database.api import Database, DatabaseConnection
 from pacs_jobs.api import JobQueue, NewJob
 from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.api.attribute_lists import first, from_json, to_json
 from pacs_core.api.normalized import RefusedRequestError, refuse_oversize
@@ -117,12 +116,12 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
             raise _duplicate() from error
         return step
 
-    async def _refuse_if_known(self, connection: AsyncConnection, instance_uid: str) -> None:
+    async def _refuse_if_known(self, connection: DatabaseConnection, instance_uid: str) -> None:
         known = select(STEPS.c.number).where(STEPS.c.instance_uid == instance_uid)
         if (await connection.execute(known)).first():
             raise _duplicate()
 
-    async def _refuse_too_many(self, connection: AsyncConnection) -> None:
+    async def _refuse_too_many(self, connection: DatabaseConnection) -> None:
         in_progress = (
             select(func.count())
             .select_from(STEPS)
@@ -132,7 +131,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
         if count >= self.config.max_in_progress:
             raise RefusedRequestError(Status.RESOURCE_LIMITATION, f"{count} steps are in progress")
 
-    async def _insert(self, connection: AsyncConnection, step: PerformedStep) -> None:
+    async def _insert(self, connection: DatabaseConnection, step: PerformedStep) -> None:
         values = {
             "instance_uid": step.instance_uid,
             "created_by": step.created_by,
@@ -218,7 +217,7 @@ class DatabasePerformedSteps(PerformedProcedureSteps):
 
     async def _tell(
         self,
-        connection: AsyncConnection,
+        connection: DatabaseConnection,
         step: PerformedStep,
         message: Message,
         event_type: EventType,

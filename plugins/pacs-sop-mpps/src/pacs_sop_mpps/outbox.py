@@ -14,10 +14,9 @@ from enum import StrEnum
 from typing import Final
 
 from attrs import define, field, frozen
-from pacs_database.api import Database
+from pacs_database.api import Database, DatabaseConnection
 from pacs_jobs.api import JobQueue, NewJob
 from sqlalchemy import delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.api.attribute_lists import from_json, to_json
 from pacs_core.dataset import Attributes
@@ -68,7 +67,7 @@ class Outbox:
 
     async def add(
         self,
-        connection: AsyncConnection,
+        connection: DatabaseConnection,
         channel: Channel,
         peers: Sequence[str],
         instance_uid: str,

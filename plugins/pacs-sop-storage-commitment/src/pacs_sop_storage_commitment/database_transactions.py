@@ -12,7 +12,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from pacs_database.api import Database
+from pacs_database.api import Database, DatabaseConnection
 from sqlalchemy import (
     JSON,
     Row,
@@ -26,7 +26,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_sop_storage_commitment.interface import (
     Direction,
@@ -63,7 +62,7 @@ class DatabaseTransactions(Transactions):
 
     async def add(
         self,
-        connection: AsyncConnection,
+        connection: DatabaseConnection,
         direction: Direction,
         peer: str,
         request: CommitmentRequest,
@@ -112,7 +111,7 @@ class DatabaseTransactions(Transactions):
         return transaction
 
     async def _queue_up(
-        self, connection: AsyncConnection, direction: Direction, peer: str, uid: str
+        self, connection: DatabaseConnection, direction: Direction, peer: str, uid: str
     ) -> None:
         """Wait for others that note a request with the same Transaction UID at this moment.
 
@@ -124,7 +123,7 @@ class DatabaseTransactions(Transactions):
             await connection.execute(select(lock))
 
     async def _promise(
-        self, connection: AsyncConnection, transaction: Transaction, since: float = 0.0
+        self, connection: DatabaseConnection, transaction: Transaction, since: float = 0.0
     ) -> None:
         """Note what a peer is promised; what it was promised before remains so."""
         if transaction.direction is Direction.SENT:
@@ -221,7 +220,7 @@ class DatabaseTransactions(Transactions):
                 await self._note_gone(connection, number, gone[number])
         return len(set[str]().union(*gone.values()))
 
-    async def _note_gone(self, connection: AsyncConnection, number: int, gone: set[str]) -> None:
+    async def _note_gone(self, connection: DatabaseConnection, number: int, gone: set[str]) -> None:
         wanted = select(TRANSACTIONS).where(TRANSACTIONS.c.number == number).with_for_update()
         row = (await connection.execute(wanted)).one_or_none()
         if row is None:

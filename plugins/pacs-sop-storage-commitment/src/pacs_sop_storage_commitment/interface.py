@@ -15,7 +15,7 @@ from pacs_core.contracts import Component, Peer
 from pacs_sop_storage_commitment.references import CommitmentRequest, Failures, Reference
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from pacs_database.api import DatabaseConnection
 
 
 REPORT_JOB: Final = "sop-storage-commitment.report"
@@ -102,7 +102,7 @@ class Transactions(Component):
     @abstractmethod
     async def add(
         self,
-        connection: "AsyncConnection",
+        connection: "DatabaseConnection",
         direction: Direction,
         peer: str,
         request: CommitmentRequest,
@@ -115,7 +115,7 @@ class Transactions(Component):
 
         Parameters
         ----------
-        connection : AsyncConnection
+        connection : DatabaseConnection
             Of :meth:`Database.begin`.
         direction : Direction
         peer : str

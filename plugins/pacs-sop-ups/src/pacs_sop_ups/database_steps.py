@@ -10,11 +10,10 @@ from typing import Any, Final
 
 import anyio
 from attrs import define, evolve, field
-from pacs_database.api import Database
+from pacs_database.api import Database, DatabaseConnection
 from pacs_jobs.api import JobQueue
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.api.normalized import RefusedRequestError, refuse_oversize
 from pacs_core.contracts import (
@@ -249,7 +248,7 @@ class DatabaseProcedureSteps(UnifiedProcedureSteps):
             await connection.execute(changed.values(row_of(made.step)))
         return made
 
-    async def _refuse_too_many(self, connection: AsyncConnection) -> None:
+    async def _refuse_too_many(self, connection: DatabaseConnection) -> None:
         is_open = STEPS.c.state.not_in(_ENDED)
         counted = select(func.count()).select_from(STEPS).where(is_open)
         count = (await connection.execute(counted)).scalar_one()

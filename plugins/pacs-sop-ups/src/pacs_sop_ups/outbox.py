@@ -18,10 +18,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from attrs import define, field, frozen
-from pacs_database.api import Database
+from pacs_database.api import Database, DatabaseConnection
 from pacs_jobs.api import JobQueue, NewJob
 from sqlalchemy import delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.api.attribute_lists import from_json, to_json
 from pacs_core.contracts import NodeSettings
@@ -62,7 +61,7 @@ class Outbox:
 
     async def add(
         self,
-        connection: AsyncConnection,
+        connection: DatabaseConnection,
         receivers: Iterable[str],
         told: Sequence[tuple[str, StepEvent]],
     ) -> None:
@@ -86,7 +85,7 @@ class Outbox:
                 job = NewJob("ups.notify", {"receiver": receiver}, key=f"ups.notify/{receiver}")
                 await self.queue.enqueue(job, connection=connection)
 
-    async def _has_room(self, connection: AsyncConnection, receiver: str, more: int) -> bool:
+    async def _has_room(self, connection: DatabaseConnection, receiver: str, more: int) -> bool:
         counted = select(func.count()).where(OUTBOX.c.receiver == receiver)
         waiting = (await connection.execute(counted)).scalar_one()
         if waiting + more <= _MOST_WAITING:

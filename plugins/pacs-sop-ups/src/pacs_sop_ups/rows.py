@@ -4,8 +4,8 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from pacs_database.api import DatabaseConnection
 from sqlalchemy import Row, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.api.attribute_lists import from_json, to_json
 from pacs_core.api.normalized import RefusedRequestError
@@ -46,14 +46,14 @@ def step_of(row: Row[Any]) -> ProcedureStep:
     )
 
 
-async def row_to_change(connection: AsyncConnection, instance_uid: str) -> Row[Any] | None:
+async def row_to_change(connection: DatabaseConnection, instance_uid: str) -> Row[Any] | None:
     """Return the row of a step for whoever is going to write it: the next waits."""
     known = select(STEPS).where(STEPS.c.instance_uid == instance_uid).with_for_update()
     return (await connection.execute(known)).one_or_none()
 
 
 async def change_patient(
-    connection: AsyncConnection,
+    connection: DatabaseConnection,
     patient: EntityPath,
     changes: Changes,
     keys: Collection[str] | None,

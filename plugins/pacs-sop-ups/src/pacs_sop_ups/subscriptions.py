@@ -15,8 +15,8 @@ no answer, subscribes again, and what is there already is not given, or told, on
 from collections.abc import Sequence
 
 from attrs import define, frozen
+from pacs_database.api import DatabaseConnection
 from sqlalchemy import delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.api.attribute_lists import from_json, to_json
 from pacs_core.contracts import Condition, matches
@@ -50,32 +50,32 @@ class Subscriptions:
     outbox: Outbox
 
     async def follow(
-        self, connection: AsyncConnection, receiver: str, step: ProcedureStep, *, has_lock: bool
+        self, connection: DatabaseConnection, receiver: str, step: ProcedureStep, *, has_lock: bool
     ) -> None:
         """Have a receiver told of a step, beginning with how it stands."""
         await self.leave(connection, receiver, step.instance_uid)
         await self._insert(connection, receiver, step, has_lock=has_lock)
         await self.outbox.add(connection, [receiver], [(step.instance_uid, state_report(step))])
 
-    async def leave(self, connection: AsyncConnection, receiver: str, instance_uid: str) -> bool:
+    async def leave(self, connection: DatabaseConnection, receiver: str, instance_uid: str) -> bool:
         """Have a receiver told of a step no more; return whether it was."""
         own = (FOLLOWERS.c.receiver == receiver, FOLLOWERS.c.instance_uid == instance_uid)
         return (await connection.execute(delete(FOLLOWERS).where(*own))).rowcount > 0
 
     async def subscribe_globally(
-        self, connection: AsyncConnection, receiver: str, keys: Attributes, *, has_lock: bool
+        self, connection: DatabaseConnection, receiver: str, keys: Attributes, *, has_lock: bool
     ) -> None:
         """Have a receiver follow the steps that are created from now on, or those that match."""
         await self.suspend(connection, receiver)
         values = {"receiver": receiver, "keys": to_json(keys), "has_lock": has_lock}
         await connection.execute(insert(GLOBALS).values(values))
 
-    async def suspend(self, connection: AsyncConnection, receiver: str) -> bool:
+    async def suspend(self, connection: DatabaseConnection, receiver: str) -> bool:
         """Have a receiver follow no new steps; return whether it did."""
         own = delete(GLOBALS).where(GLOBALS.c.receiver == receiver)
         return (await connection.execute(own)).rowcount > 0
 
-    async def unsubscribe_globally(self, connection: AsyncConnection, receiver: str) -> bool:
+    async def unsubscribe_globally(self, connection: DatabaseConnection, receiver: str) -> bool:
         """Have a receiver follow nothing any more; return whether it followed something."""
         was_global = await self.suspend(connection, receiver)
         own = delete(FOLLOWERS).where(FOLLOWERS.c.receiver == receiver)
@@ -83,7 +83,7 @@ class Subscriptions:
 
     async def follow_page(
         self,
-        connection: AsyncConnection,
+        connection: DatabaseConnection,
         receiver: str,
         keys: Attributes,
         steps: Sequence[ProcedureStep],
@@ -108,7 +108,7 @@ class Subscriptions:
             await self._insert(connection, receiver, step, has_lock=has_lock)
         await self.outbox.add(connection, [receiver], told)
 
-    async def introduce(self, connection: AsyncConnection, step: ProcedureStep) -> None:
+    async def introduce(self, connection: DatabaseConnection, step: ProcedureStep) -> None:
         """Have those follow a new step who have subscribed globally."""
         for row in (await connection.execute(select(GLOBALS))).all():
             each = _Global(row.receiver, conditions_of(from_json(row.keys)), row.has_lock)
@@ -116,7 +116,7 @@ class Subscriptions:
                 await self._insert(connection, each.receiver, step, has_lock=each.has_lock)
 
     async def tell(
-        self, connection: AsyncConnection, instance_uid: str, events: Sequence[StepEvent]
+        self, connection: DatabaseConnection, instance_uid: str, events: Sequence[StepEvent]
     ) -> int:
         """Tell those who follow a step what happened to it; return how many they are."""
         followers = select(FOLLOWERS.c.receiver).where(FOLLOWERS.c.instance_uid == instance_uid)
@@ -125,18 +125,18 @@ class Subscriptions:
         await self.outbox.add(connection, sorted(receivers), told)
         return len(receivers)
 
-    async def receivers(self, connection: AsyncConnection) -> list[str]:
+    async def receivers(self, connection: DatabaseConnection) -> list[str]:
         """Return who follows anything."""
         either = select(GLOBALS.c.receiver).union(select(FOLLOWERS.c.receiver))
         return sorted((await connection.execute(either)).scalars())
 
-    async def forget(self, connection: AsyncConnection, instance_uids: Sequence[str]) -> None:
+    async def forget(self, connection: DatabaseConnection, instance_uids: Sequence[str]) -> None:
         """Forget who followed steps that are no more."""
         gone = delete(FOLLOWERS).where(FOLLOWERS.c.instance_uid.in_(instance_uids))
         await connection.execute(gone)
 
     async def _insert(
-        self, connection: AsyncConnection, receiver: str, step: ProcedureStep, *, has_lock: bool
+        self, connection: DatabaseConnection, receiver: str, step: ProcedureStep, *, has_lock: bool
     ) -> None:
         values = {"receiver": receiver, "instance_uid": step.instance_uid, "has_lock": has_lock}
         await connection.execute(insert(FOLLOWERS).values(values))

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import define, evolve
-from pacs_database.api import Database
+from pacs_database.api import Database, DatabaseConnection
 from sqlalchemy import (
     ColumnElement,
     Row,
@@ -28,7 +28,6 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pacs_core.api.attribute_lists import from_json
 from pacs_core.contracts import (
@@ -95,7 +94,9 @@ class DatabaseWorklist(Worklist):
                 changed += await self._put(connection, step, text, source)
         return changed
 
-    async def _put(self, connection: AsyncConnection, step: Step, text: str, source: str) -> bool:
+    async def _put(
+        self, connection: DatabaseConnection, step: Step, text: str, source: str
+    ) -> bool:
         known_row = select(STEPS).where(STEPS.c.identity == step.identity).with_for_update()
         known = (await connection.execute(known_row)).one_or_none()
         values = {
@@ -266,7 +267,7 @@ def _name(step: Step) -> str | None:
     return None if "\0" in folded else folded
 
 
-async def _forget(connection: AsyncConnection, condition: ColumnElement[bool]) -> int:
+async def _forget(connection: DatabaseConnection, condition: ColumnElement[bool]) -> int:
     numbers = select(STEPS.c.number).where(condition)
     await connection.execute(delete(STATIONS).where(STATIONS.c.number.in_(numbers)))
     return (await connection.execute(delete(STEPS).where(condition))).rowcount
