@@ -1,4 +1,10 @@
-"""Connections: how a file is opened, and how searches share a few of them."""
+"""Connections: how a file is opened, and how searches share a few of them.
+
+What reads but a few rows takes less time than the hop to a thread and back, as long as they are in
+memory. It is read in the event loop's thread therefore (:meth:`ReaderPool.run_brief`). When that
+took long, for the disk is slow or a study has very many instances, threads read for a hundred
+times as long: so the loop is held up for a hundredth of the time at most.
+"""
 
 import os
 import sqlite3
@@ -20,6 +26,10 @@ Result = TypeVar("Result")
 FILE_MODE = 0o660
 _LOG_BYTES = 64 * 1024 * 1024
 _CACHE_KIB = 65536
+_BRIEF = 0.005
+"""Seconds that the event loop may be held up by a read, again and again."""
+_REST = 100
+"""How many times as long as a longer one it is not held up after that."""
 
 
 def connect(path: Path, config: SqliteIndexConfig) -> sqlite3.Connection:
@@ -74,6 +84,7 @@ class ReaderPool:
     _config: SqliteIndexConfig
     _idle: deque[sqlite3.Connection] = field(factory=deque, init=False)
     _threads: Threads = field(init=False)
+    _rests_until: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._threads = Threads(self._config.readers, "index-reader")
@@ -81,6 +92,21 @@ class ReaderPool:
     async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run `work` with a connection in a worker thread; it must finish what it reads."""
         return await self._threads.run(self._work, work)
+
+    async def run_brief(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run `work` that should read but a few rows: in this thread, unless that has taken long.
+
+        The first goes to a thread, which opens a connection.
+        """
+        began = time.monotonic()
+        if not self._idle or began < self._rests_until:
+            return await self.run(work)
+        try:
+            return self._work(work)
+        finally:
+            ended = time.monotonic()
+            if ended - began > _BRIEF:
+                self._rests_until = ended + _REST * (ended - began)
 
     def _work(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         with translate_errors(self._path):

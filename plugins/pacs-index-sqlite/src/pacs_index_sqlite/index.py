@@ -56,6 +56,7 @@ from pacs_index_sqlite.searching import (
     RunningSearch,
     count_of,
     kept_metadata,
+    names_few,
     stored_instances,
 )
 
@@ -64,7 +65,7 @@ from pacs_index_sqlite.searching import (
 # Three ways lead into the file. Changes are queued for the one thread that writes (`writer`).
 # Searches are read batch by batch in worker threads, on connections of a pool (`searching`).
 # `locate`, and what is as short, is read in the event loop's own thread, on a connection of its
-# own.
+# own; so are searches that name what they find, as long as that is fast (`ReaderPool.run_brief`).
 #
 # Each of them first asks for what is open now (`_current`), which compares it with what lies at the
 # path: another process may have built the index anew. The one that finds it replaced opens the new
@@ -365,7 +366,8 @@ class SqliteIndex(Index):
     def search(self, query: Query) -> AsyncIterator[Attributes]:
         """Iterate over what matches, see :meth:`Index.search`."""
         found = matching_entities(SQLITE, self._catalog, query)
-        return self._batches(query, found, read_attributes(SQLITE, self._catalog, query))
+        reading = read_attributes(SQLITE, self._catalog, query)
+        return self._batches(query, found, reading, brief=names_few(query))
 
     async def count(self, query: Query) -> int:
         """Count what matches, see :meth:`Index.count`."""
@@ -378,10 +380,13 @@ class SqliteIndex(Index):
         found = matching_instances(SQLITE, self._catalog, query)
         return self._batches(query, found, stored_instances())
 
-    async def _batches(self, query: Query, found: Matching, reading: Reading) -> AsyncIterator[Any]:
+    async def _batches(
+        self, query: Query, found: Matching, reading: Reading, *, brief: bool = False
+    ) -> AsyncIterator[Any]:
         paging = Paging(found, query.limit, query.offset)
         search = RunningSearch(found, reading, paging)
         with await self._current() as opened:  # to the end in one file, though it be replaced
+            run = opened.readers.run_brief if brief else opened.readers.run
             while not paging.is_exhausted:
-                for result in await opened.readers.run(search.batch):
+                for result in await run(search.batch):
                     yield result

@@ -5,12 +5,14 @@ So a stalled reader does not keep SQLite from truncating its log.
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
-from pacs_core.contracts import Query
+from pacs_core.contracts import Query, SingleValue
+from pacs_core.dataset import keyword_of
 from pacs_core.relational import (
+    UIDS,
     Catalog,
     Matching,
     Paging,
@@ -27,7 +29,17 @@ from pacs_index_sqlite.metadata import CONTENT, in_form, instance_with_metadata
 # Functions of ours that a statement uses, such as for sorting, are made on the connection before it
 # runs, under fixed names: the next statement replaces them.
 
+_UIDS: Final = frozenset(UIDS.values())
+
 Functions = tuple[tuple[str, Callable[..., Any]], ...]
+
+
+def names_few(query: Query) -> bool:
+    """Tell whether a query names what it finds: by one UID of its level, and perhaps of others."""
+    keywords = {
+        keyword_of(each.tag) if isinstance(each, SingleValue) else "" for each in query.conditions
+    }
+    return UIDS.get(query.level) in keywords <= _UIDS and not query.restrictions
 
 
 def count_of(catalog: Catalog, query: Query) -> Callable[[sqlite3.Connection], int]:
