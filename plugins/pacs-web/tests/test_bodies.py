@@ -3,9 +3,12 @@
 import asyncio
 from random import Random
 
+import anyio
 import h11
 import pytest
-from pacs_web.config import WebTimeouts
+from pacs_web.api.http import HttpError
+from pacs_web.config import WebConfig, WebTimeouts
+from pacs_web.middleware.bodies import limit_body
 from pacs_web.protocol import GuardedProtocol
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -85,3 +88,63 @@ def test_the_middle_of_a_body_is_not_parsed(parsed):
     length = HEAD + b"Content-Length: %d\r\n\r\n" % len(large)
     assert exchange([length, large, LAST]) == [large, b"ab"]
     assert sum(parsed) < len(large) / 4
+
+
+async def _never():
+    await asyncio.Event().wait()
+
+
+def limited(receive, seconds):
+    """Return what receives a body of some bytes within a time."""
+    scope = {"headers": [(b"content-length", b"9")]}
+    return limit_body(scope, receive, WebConfig(timeouts=WebTimeouts(body=seconds)), None)
+
+
+def test_a_body_that_does_not_come():
+    """It is 408 (RFC 9110 §15.5.9), and nothing else is cancelled by that."""
+
+    async def run():
+        with pytest.raises(HttpError, match="too slowly") as raised:
+            await limited(_never, 0.01)()
+        assert raised.value.status == 408
+        assert asyncio.current_task().cancelling() == 0
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+
+
+def test_who_is_cancelled_while_a_body_is_awaited_stays_so():
+    async def run():
+        with anyio.move_on_after(0) as scope:
+            await limited(_never, 600)()
+        assert scope.cancelled_caught
+        task = asyncio.create_task(limited(_never, 600)())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    anyio.run(run)
+
+
+def test_who_is_cancelled_when_a_body_is_late_stays_so():
+    """Both at one moment: the request has ended, and is not answered."""
+
+    async def run():
+        outcome = []
+
+        async def read():
+            try:
+                await limited(_never, 1e-9)()
+            except BaseException as error:
+                outcome.append(type(error))
+                raise
+
+        task = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert outcome == [asyncio.CancelledError]
+
+    asyncio.run(run())
