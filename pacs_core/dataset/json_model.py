@@ -278,6 +278,8 @@ class _JsonReader:
             # An empty item may be null (PS3.18 F.2.5).
             items = (self.elements(item or {}, (*path, n)) for n, item in enumerate(values))
             return DataElement(tag, vr, tuple(items))
+        if vr in INTEGER_VRS | FLOAT_VRS and all(value == "" for value in values):
+            values = []  # some write what is empty so
         if vr in BULK_VRS and values:
             raise MalformedModel(f"{shown_path(path)}: VR {vr} takes InlineBinary, no Value")
         try:

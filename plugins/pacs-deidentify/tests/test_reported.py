@@ -5,10 +5,12 @@ from io import BytesIO
 import pytest
 from hypothesis import given, settings, strategies as st
 from pacs_deidentify.codestreams import frame_editor
+from pacs_deidentify.config import DeidentifyConfig, ProfileConfig
 from pacs_deidentify.files import deidentify_file
 from pacs_deidentify.leaks import find_leaks
 from pacs_deidentify.options import Option
 from pacs_deidentify.profile import Profile
+from pacs_deidentify.profiles import problems_of
 from pacs_deidentify.pseudonyms import Pseudonyms
 from PIL import Image
 from pydicom import dcmread
@@ -191,3 +193,21 @@ def test_codes_of_the_options() -> None:
     codes = [each.CodeValue for each in made.DeidentificationMethodCodeSequence]
     assert codes == ["113100", "113111"]
     assert made.SOPClassUID == CT
+
+
+def test_a_private_attribute_that_is_to_be_removed() -> None:
+    """KitwareMedical/dicom-anonymizer #10: what is asked for private tags has to be done, or named.
+
+    An attribute that the standard knows to be safe is removed where a site says so; one is kept by
+    its creator, for another creator may have the same tag in another file (PS3.5 §7.8.1).
+    """
+    safe = Option.RETAIN_SAFE_PRIVATE
+    kept = run(make_instance(), safe)
+    assert kept[0x0019, 0x1023].value == 1.25
+    made = run(make_instance(), safe, remove=frozenset({0x00191023}))
+    assert (0x0019, 0x1023) not in made
+    assert (0x0019, 0x1024) in made
+    config = DeidentifyConfig(profiles={"mine": ProfileConfig(keep=("00191099",))})
+    (problem,) = problems_of(config, {})
+    assert "00191099 is private" in problem
+    assert "safe_private" in problem

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from struct import pack
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ from highdicom.legacy import (
     LegacyConvertedEnhancedMRImage,
     LegacyConvertedEnhancedPETImage,
 )
+from imagecodecs import jpeg_encode
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataelem import RawDataElement
 from pydicom.encaps import generate_frames
 from pydicom.tag import Tag
-from pydicom.uid import UID, RLELossless
+from pydicom.uid import UID, JPEGBaseline8Bit, RLELossless
 
 CT = Path(get_testdata_file("CT_small.dcm"))
 MR = CT.with_name("MR_small.dcm")
@@ -388,6 +390,24 @@ def test_frames_of_one_bit_begin_within_bytes(run, tmp_path):
     assert (np.concatenate(unpacked) == bits).all()
 
 
+def test_fragments_that_are_empty_are_no_frames(run, tmp_path):
+    """fo-dicom #1586: devices write an empty fragment after each frame."""
+    source = multi_frame("7.2", 2, ConversionType="WSD", Modality="OT")
+    source.BitsAllocated = source.BitsStored = 8
+    source.HighBit = 7
+    pictures = [np.full((8, 6), value, np.uint8) for value in (10, 200)]
+    frames = [jpeg_encode(each) for each in pictures]
+    frames = [each + bytes(len(each) % 2) for each in frames]
+    pieces = [b"", frames[0], b"", frames[1], b""]
+    source.PixelData = b"".join(b"\xfe\xff\0\xe0" + pack("<I", len(p)) + p for p in pieces)
+    source["PixelData"].is_undefined_length = True
+    source["PixelData"].VR = "OB"
+    source.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    save(tmp_path / "in", source)
+    made = read_split(run, tmp_path / "out", tmp_path / "in")
+    assert [next(generate_frames(m.PixelData, number_of_frames=1)) for m in made] == frames
+
+
 def test_what_does_not_fit_is_refused_and_nothing_is_left(run, tmp_path):
     def refuse(dataset, message):
         code, _, err = run("split", save(tmp_path / "in", dataset), "-o", tmp_path / "out")
@@ -412,7 +432,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_left(run, tmp_path):
     captured = multi_frame("7.3", 2, ConversionType="WSD", Modality="OT")
     captured.compress(RLELossless)
     captured.NumberOfFrames = 3
-    refuse(captured, "it has 2 frames, and says 3")
+    refuse(captured, "the fragments make 2 frames, but NumberOfFrames is 3")
     assert run("split", CT, "-o", CT.parent)[0] == 2
 
 

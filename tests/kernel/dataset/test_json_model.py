@@ -195,6 +195,15 @@ def test_what_is_no_dicom_json_is_refused(text, what):
         read_json(text)
 
 
+@pytest.mark.parametrize(
+    ("vr", "tag"), [("US", "00280010"), ("FD", "00189087"), ("DS", "00101020")]
+)
+def test_numbers_that_are_empty_strings_are_empty(vr, tag):
+    """Some write an empty value so (pydicom #2221), which has no Value by PS3.18 F.2.5."""
+    ((element,),) = read_json(json.dumps({tag: {"vr": vr, "Value": [""]}}))
+    assert element.value == b""
+
+
 def test_its_length_is_limited():
     with pytest.raises(MalformedModel, match="longer than the 10 bytes"):
         read_json("{" + " " * 20 + "}", max_length=10)

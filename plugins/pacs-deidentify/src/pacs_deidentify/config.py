@@ -62,7 +62,7 @@ class ProfileConfig:
         As `pacs deidentify --option` names them.
     keep : tuple of str
         Attributes that stay as they are, whatever the standard says: by keyword, or by the eight
-        digits of their tag.
+        digits of their tag. Private ones are named in ``safe_private``.
     remove : tuple of str
         Attributes that go, whatever the standard says.
     safe_private : tuple of str

@@ -21,12 +21,13 @@ class PrivateAttributes:
     """
 
     def __init__(self, profile: Profile) -> None:
+        self._removed = profile.remove
         retains = Option.RETAIN_SAFE_PRIVATE in profile.options
         self._safe = load_safe_private() | profile.safe_private if retains else frozenset()
 
     def keeps(self, dataset: Dataset, tag: BaseTag) -> bool:
         """Whether an element stays; creators do for now."""
-        if not self._safe:
+        if not self._safe or tag in self._removed:
             return False
         if tag.element in _CREATORS:
             creator = str(dataset[tag].value).strip(" \0")

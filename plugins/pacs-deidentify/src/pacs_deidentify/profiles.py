@@ -44,7 +44,7 @@ def make_profile(
         options=frozenset([*map(Option, found.options), *more]),
         name=name,
         max_shift=found.max_shift,
-        keep=frozenset(map(_tag, found.keep)),
+        keep=frozenset(map(_kept, found.keep)),
         remove=frozenset(map(_tag, found.remove)),
         safe_private=frozenset(map(_private, found.safe_private)),
         patterns=tuple(map(re.compile, found.patterns)),
@@ -77,6 +77,17 @@ def problems_of(config: DeidentifyConfig, peers: Mapping[str, str]) -> list[str]
         for peer, name in peers.items()
         if name not in known
     ]
+
+
+def _kept(text: str) -> int:
+    tag = _tag(text)
+    if tag >> 16 & 1:
+        # Whose a private element is says its creator, and not its tag (PS3.5 §7.8.1).
+        raise ValueError(
+            f"{text} is private, and is not kept by its tag: name CREATOR:GGGG:EE in safe_private, "
+            f"and take the option {Option.RETAIN_SAFE_PRIVATE}"
+        )
+    return tag
 
 
 def _tag(text: str) -> int:

@@ -38,7 +38,7 @@ def read_frames(file: DicomFile, number: int) -> Iterator[bytes | Span]:
         raise CannotSplitError(f"it has no Pixel Data (7FE0,0010){ends}")
     start = file.dataset_offset + element.value.offset
     if encoding_of(file.meta.transfer_syntax_uid).encapsulated:
-        yield from _read_encapsulated(file, start, number)
+        yield from _read_encapsulated(file, element.value.offset)
         return
     bits = _frame_bits(file)
     held = (file.size - start) * 8 // bits
@@ -63,27 +63,20 @@ def read_span(path: Path, span: bytes | Span) -> bytes:
         return file.read(span[1])
 
 
-def _read_encapsulated(file: DicomFile, start: int, number: int) -> Iterator[bytes]:
-    from pydicom.encaps import generate_frames
+def _read_encapsulated(file: DicomFile, offset: int) -> Iterator[bytes]:
+    from pacs_core.api.images import EncapsulatedFrames, ImageError, image_of
 
-    offsets, lengths = (
-        tuple(map(int, file.elements.texts(tag_of(keyword)))) for keyword in _TABLES
-    )
-    found = 0
+    attributes = {element.tag: file.elements.texts(element.tag) for element in file.elements}
+    offsets, lengths = (tuple(map(int, attributes.get(tag_of(each), ()))) for each in _TABLES)
     try:
-        with file.path.open("rb") as source:
-            source.seek(start)
-            for frame in generate_frames(
-                source,
-                number_of_frames=number,
-                extended_offsets=(list(offsets), list(lengths)) if offsets and lengths else None,
-            ):
-                found += 1
-                yield frame
-    except (ValueError, EOFError, OSError) as error:
+        frames = EncapsulatedFrames(
+            image_of(attributes), file.meta.transfer_syntax_uid, offsets or None, lengths or None
+        )
+        for block in file.read_bulk(offset, 1 << 62):
+            yield from frames.feed(block)
+        frames.finish()
+    except ImageError as error:
         raise CannotSplitError(f"its frames cannot be told apart: {error}") from error
-    if found != number:
-        raise CannotSplitError(f"it has {found} frames, and says {number}")
 
 
 def _frame_bits(file: DicomFile) -> int:
