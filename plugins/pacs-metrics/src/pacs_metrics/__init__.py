@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pacs_core.contracts import (
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "pacs_access",
+    "pacs_check",
     "pacs_cli_commands",
     "pacs_config",
     "pacs_security_findings",
@@ -37,6 +39,14 @@ __all__ = [
 def pacs_config() -> type:
     """Return the class of ``[plugin.metrics]``."""
     return MetricsConfig
+
+
+@hookimpl
+def pacs_check(setup: Setup) -> list[str]:
+    """Return what is missing: it is imported by the first scrape, which is too late to say so."""
+    if find_spec("prometheus_client") is None:
+        return ["needs prometheus_client: pip install prometheus-client"]
+    return []
 
 
 @hookimpl

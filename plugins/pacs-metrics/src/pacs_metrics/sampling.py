@@ -12,9 +12,14 @@ So a scrape reads memory only: however often somebody asks, neither index nor da
 """
 
 import logging
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
+from mmap import PAGESIZE
+from pathlib import Path
+from time import process_time
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -32,6 +37,7 @@ INTERVAL: Final = 5.0
 """Seconds between samples; scrapers come every 15 to 60."""
 NODE_INTERVAL: Final = 10.0
 """The same of what others must be asked for: rooms, jobs, health."""
+_PROCESS: Final = Path("/proc/self")
 _DEADLINE: Final = 4.0
 _OF_THE_NODE: Final = frozenset({"changes", "spool"})
 _BEAT: Final = 1.0
@@ -60,8 +66,6 @@ class ProcessSampler:
     """Samples one worker."""
 
     def __init__(self, node: Node) -> None:
-        from prometheus_client import ProcessCollector
-
         meter = node.meter
         self._inspector = node.find(NodeInspector)
         self._worker = str(node.worker.slot)
@@ -97,7 +101,6 @@ class ProcessSampler:
                 "metrics_codec_processes_limit", "Codec processes that there may be"
             ),
         }
-        self._process = ProcessCollector(registry=None)
         labels = ("worker",)
         self._resident = meter.gauge(
             "metrics_process_resident_memory_bytes", "Resident memory", labels=labels
@@ -129,10 +132,12 @@ class ProcessSampler:
             if resource.name in self._free:
                 self._free[resource.name].set(resource.free)
                 self._limit[resource.name].set(resource.limit)
-        found = {s.name: s.value for family in self._process.collect() for s in family.samples}
-        self._resident.set(found.get("process_resident_memory_bytes", 0.0), worker=self._worker)
-        self._descriptors.set(found.get("process_open_fds", 0.0), worker=self._worker)
-        cpu = found.get("process_cpu_seconds_total", 0.0)
+        # The client library could tell, but is not in memory before somebody scrapes.
+        with suppress(OSError):  # a system without /proc says nothing of this
+            pages = int(_PROCESS.joinpath("statm").read_text().split()[1])
+            self._resident.set(pages * PAGESIZE, worker=self._worker)
+            self._descriptors.set(len(os.listdir(_PROCESS / "fd")), worker=self._worker)
+        cpu = process_time()
         self._cpu.add(max(cpu - self._cpu_before, 0.0), worker=self._worker)
         self._cpu_before = cpu
 
