@@ -80,9 +80,10 @@ Result = TypeVar("Result")
 class SqliteIndex(Index):
     """An index in one SQLite file on a local disk, which several processes may share.
 
-    Changes go through one thread, which commits together whatever has gathered. Searches run in
-    worker threads. :meth:`locate` reads in the event loop's own thread: a point look-up in a file
-    that is in memory takes some 15 µs, less than handing it to a thread and back.
+    Changes that are to be on disk go through one thread, which commits together whatever has
+    gathered; searches run in worker threads. What waits for no disk, and takes less time than to
+    hand it to a thread and back, is done in the event loop's own: :meth:`locate` (some 15 µs), a
+    search for what is named by its UID, and rows that need not be on disk yet.
 
     Parameters
     ----------
