@@ -151,6 +151,10 @@ if TYPE_CHECKING:
         encoding_of as encoding_of,
         name_of as name_of,
     )
+    from pacs_core.dataset.uid_names import (
+        pydicom_table as pydicom_table,
+        uid_name as uid_name,
+    )
     from pacs_core.dataset.values import (
         decode_value as decode_value,
         encode_value as encode_value,
@@ -190,6 +194,7 @@ import_on_demand(
 .transfer_syntax ALL_TRANSFER_SYNTAXES DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN EXPLICIT_VR_BIG_ENDIAN
 .transfer_syntax EXPLICIT_VR_LITTLE_ENDIAN IMPLICIT_VR_LITTLE_ENDIAN Encoding TransferSyntax
 .transfer_syntax encoding_of name_of
+.uid_names pydicom_table uid_name
 .values decode_value encode_value
 """,
 )

@@ -553,9 +553,9 @@ def test_a_report_is_read_and_leads_to_its_image(page, plain_site, make_image, p
     page.locator(".set", has_text="SR").click()
     document = page.frame_locator(".document iframe")
     document.get_by_role("heading", name="Findings").wait_for()
-    assert "Size 12.5 mm" in " ".join(document.locator(".num p").first.inner_text().split())
+    assert "Size 12.5 millimetre" in " ".join(document.locator(".num p").first.inner_text().split())
     assert HOSTILE in document.locator(".text .value").inner_text()
-    document.get_by_role("link", name="Image").click()
+    document.get_by_role("link", name="CT Image").click()
     wait_for_image(page, 3, 3)
     assert page.title() != "owned"
 

@@ -17,6 +17,7 @@ from pydicom.uid import generate_uid
 
 from pacs_core.api.commands import main
 from pacs_core.api.file_commands import NOTHING
+from pacs_core.api.sr import POLICY
 
 FOLDER = Path(get_testdata_file("CT_small.dcm")).parent
 CT, SR = FOLDER / "CT_small.dcm", FOLDER / "reportsi.dcm"
@@ -124,7 +125,7 @@ def test_a_tree_has_each_item(run, written):
         "      1.1.1.4 contains NUM Diameter: 17.25 mm",
         "        1.1.1.4.1 has concept mod CODE Derivation: Maximum",
     ]
-    assert "NUM Volume: no value: Measurement failure" in out
+    assert "NUM Volume: Measurement failure" in out
     assert f"Baseline: CT Image {IMAGE}, frame 2, 5" in out
     assert "\x1b" not in out
 
@@ -161,23 +162,24 @@ def test_nothing_of_a_report_is_markup_in_a_page(run, written):
     page = _Page()
     page.feed(out)
     assert {tag for tag, _ in page.tags} <= {
-        "html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "h4", "table", "tr",
-        "th", "td", "section", "dl", "dt", "dd",
+        "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "h3", "h4", "dl",
+        "dt", "dd", "section", "div", "p", "span",
     }  # fmt: skip
     assert not any(
         name.startswith("on") or name in {"src", "href"} for _, a in page.tags for name in a
     )
     assert f"{MARKUP}\nsecond\\x1bline" in page.text
-    assert "<b>Doe^Jane</b>" in page.text
+    assert "<b>Doe, Jane</b>" in page.text
     policy = [a["content"] for t, a in page.tags if t == "meta" and "http-equiv" in a]
-    assert policy == ["default-src 'none'; style-src 'unsafe-inline'"]
+    assert policy == [POLICY]
+    assert "unsafe" not in POLICY
     assert run(written, written, "--format", "html")[0] == 2
 
 
 def test_a_text_is_for_reading(run, written):
     _, out, _ = run(written, "--format", "text")
     assert out.splitlines()[:2] == ["Imaging Measurement Report", "=" * 26]
-    assert "Patient: <b>Doe^Jane</b>" in out
+    assert "Patient: <b>Doe, Jane</b>" in out
     assert "    Diameter: 17.25 mm\n      Derivation: Maximum\n" in out
 
 
@@ -217,6 +219,62 @@ def test_dcmtk_finds_the_same_items_and_values(run, written):
     page = subprocess.run(["dsr2html", written], capture_output=True, text=True).stdout
     assert "17.25" in page  # which is what DCMTK calls the same document
     assert "17.25" in run(written, "--format", "html")[1]
+
+
+def every_value_type():
+    """A Comprehensive 3D SR with an item of each Value Type but TABLE, which DCMTK has not."""
+    name = code("1", "99TEST", "X")
+
+    def refer(sop_class):
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = f"1.2.840.10008.5.1.4.1.1.{sop_class}"
+        reference.ReferencedSOPInstanceUID = IMAGE
+        return {"ReferencedSOPSequence": [reference]}
+
+    def item(kind, *items, **values):
+        return content(kind, "CONTAINS", name, *items, **values)
+
+    source = content("IMAGE", "SELECTED FROM", name, **refer("2"))
+    dataset = report()
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.34"
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.ContentSequence = [
+        *dataset.ContentSequence,
+        item("DATE", Date="20260102"),
+        item("TIME", Time="101112"),
+        item("DATETIME", DateTime="20260102101112"),
+        item("PNAME", PersonName="Doe^Jane"),
+        item("COMPOSITE", **refer("88.11")),
+        item("WAVEFORM", **refer("9.1.1")),
+        item("SCOORD", source, GraphicType="POLYLINE", GraphicData=[1.5, 2.0, 3.0, 4.0]),
+        item("SCOORD3D", GraphicType="POINT", GraphicData=[1.0, 2.0, 3.25],
+             ReferencedFrameOfReferenceUID="1.2.9"),
+        item("TCOORD", source, TemporalRangeType="POINT", ReferencedTimeOffsets=["5.5"]),
+    ]  # fmt: skip
+    return dataset
+
+
+@pytest.mark.skipif(not shutil.which("dsrdump"), reason="DCMTK is not installed")
+@pytest.mark.parametrize("source", ["made", "reportsi.dcm", "test-SR.dcm"])
+def test_dcmtk_says_no_value_that_is_not_in_the_text(run, tmp_path, source):
+    path = FOLDER / source
+    if source == "made":
+        path = tmp_path / "a.dcm"
+        every_value_type().save_as(path)
+    theirs = subprocess.run(["dsrdump", "-Ee", "-Er", "-Ev", path], capture_output=True).stdout
+    said = theirs.decode("utf-8", "replace").partition("\n\n<")[2]
+    words = {
+        word
+        for value in re.findall(r'(?<=[,=])"([^"]+)', said)
+        for word in re.findall(r"[A-Za-z]{3,}", re.sub(r"\\[nr]", " ", value))
+    } - {"millimeter"}  # people read its symbol
+    assert len(words) > 10
+    for form in ("text", "html", "tree"):
+        out = run(path, "--format", form)[1]
+        assert not {word for word in words if word not in out}
+    if source == "made":
+        for value in ("2026-01-02", "10:11:12", "Doe, Jane", "1.5, 2", "3.25", "5.5", IMAGE):
+            assert value in out
 
 
 @given(st.text())

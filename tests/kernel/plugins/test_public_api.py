@@ -28,6 +28,7 @@ PUBLIC = {
     "pacs_core.api.images",
     "pacs_core.api.normalized",
     "pacs_core.api.control",
+    "pacs_core.api.sr",
     "pacs_core.api.streams",
     "pacs_core.api.pauses",
     "pacs_core.api.threads",

@@ -52,9 +52,15 @@ _KINDS: Final[Mapping[str, _Kind]] = {
         "Retrieve rendered",
         "PS3.18 §10.4",
         (*_PICTURES, "application/pdf", *VIDEOS, "text/html", "text/plain", "text/xml"),
+        "SR documents as text/html or text/plain, HL7 CDA as these or text/xml.",
     ),
     "thumbnail": _Kind("Retrieve thumbnail", "PS3.18 §10.4", _PICTURES),
-    "wado": _Kind("Retrieve by URI (WADO-URI)", "PS3.18 §9", ("application/dicom", *_PICTURES)),
+    "wado": _Kind(
+        "Retrieve by URI (WADO-URI)",
+        "PS3.18 §9",
+        ("application/dicom", *_PICTURES, "text/html", "text/plain"),
+        "SR documents are text/html by default; documents and videos also come as they are.",
+    ),
 }
 
 _STORE: Final = _Kind(

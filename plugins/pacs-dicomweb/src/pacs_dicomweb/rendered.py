@@ -11,6 +11,7 @@ from pacs_web.api.multipart_writing import OutgoingPart, new_boundary, write_mul
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pacs_core.api.sr import is_sr_class
 from pacs_core.contracts import (
     Archive,
     FrameNotFoundError,
@@ -38,6 +39,7 @@ from pacs_dicomweb.rendering_parameters import (
     read_rendering,
     wants_subtraction,
 )
+from pacs_dicomweb.reports import Reports
 from pacs_dicomweb.search_parameters import InvalidParameterError, first_values
 from pacs_dicomweb.service import (
     RETRIEVED,
@@ -80,13 +82,14 @@ class Rendering:
 
     Attributes
     ----------
-    encapsulated : EncapsulatedContent
-        What answers where there is a document or a video instead.
+    encapsulated, reports : EncapsulatedContent, Reports
+        What answers where there is a document or video, or an SR document instead.
     """
 
     def __init__(self, service: DicomWeb) -> None:
         self._service = service
         self.encapsulated = EncapsulatedContent(service)
+        self.reports = Reports(service)
         self._headers: Kept[Shown] = Kept(lambda: _KEPT_HEADERS)
         self._room = PixelRoom()
         self._pictures_kept: Kept[bytes] = Kept(lambda: service.config.kept_pictures)
@@ -101,6 +104,8 @@ class Rendering:
         instance = await instance_of(archive, resource_of(request))
         if instance.identity.sop_class_uid in STATES:
             return await self._presented(request, archive, instance)
+        if is_sr_class(instance.identity.sop_class_uid) and "frames" not in request.path_params:
+            return await self.reports.retrieve(request, archive, instance)
         shown = await self.look_at(archive, instance)
         shown = evolve(shown, is_subtracted=_is_subtracted(request))
         if "frames" in request.path_params:
@@ -225,9 +230,8 @@ class Rendering:
         offered: Sequence[Representation],
     ) -> Response:
         numbers = found.numbers
-        parameters = parameters_of(request)
-        representation = accept(request, parameters, offered)[0].representation
-        named = first_values(parameters)
+        representation = accept(request, parameters_of(request), offered)[0].representation
+        named = first_values(parameters_of(request))
         options = self._options(named, representation.name)
         annotations = annotations_of(shown.header, read_annotations(named))
         options = evolve(options, annotations=annotations)

@@ -11,6 +11,7 @@ from pacs_web.api.media_types import Representation, accepted_types, choose
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pacs_core.api.sr import is_sr_class
 from pacs_core.contracts import (
     Archive,
     InstanceNotFoundError,
@@ -27,6 +28,7 @@ from pacs_dicomweb.instances import query_of
 from pacs_dicomweb.presentation_states import STATES
 from pacs_dicomweb.rendered import GIF, JPEG, PNG, Rendering
 from pacs_dicomweb.rendering_parameters import check_window, read_annotations, read_number
+from pacs_dicomweb.reports import OFFERED as REPORT_FORMS
 from pacs_dicomweb.retrieving import FILE, InstanceRetrieval
 from pacs_dicomweb.search import UIDS
 from pacs_dicomweb.search_parameters import InvalidParameterError, first_values
@@ -65,20 +67,23 @@ class UriService:
         _check(named)
         archive = self._service.archive(request)
         instance = await _instance(archive, named)
-        shown = await self._pictures.look_at(archive, instance)
+        is_report = is_sr_class(instance.identity.sop_class_uid)
+        shown = None if is_report else await self._pictures.look_at(archive, instance)
         content_types = [v for name, v in parameters if name.lower() == "contenttype"]
         header = ", ".join(request.headers.getlist("accept"))
-        is_image = bool(shown.pixels) and shown.header.pixel_data is not None
-        offered: tuple[Representation, ...] = (*_PICTURES, FILE) if is_image else (FILE,)
-        own = self._pictures.encapsulated.offered(shown)
+        own = REPORT_FORMS if shown is None else self._pictures.encapsulated.offered(shown)
         is_anonymous = named.get("anonymize", "").strip().lower() == "yes"
         if is_anonymous:
             # Only of DICOM objects can be told what they show (§9.4.1.2).
-            offered = (FILE,)
-        elif own:
+            offered: tuple[Representation, ...] = (FILE,)
+        elif shown is None:
+            offered = (*own, FILE)
+        elif own or not (shown.pixels and shown.header.pixel_data is not None):
             offered = (FILE, *own)
         elif shown.frames > 1 and not named.get("framenumber"):
             offered = (FILE, *_PICTURES)
+        else:
+            offered = (*_PICTURES, FILE)
         choices = choose(accepted_types(header, content_types), offered)
         if not choices:
             raise not_acceptable(offered)
@@ -90,6 +95,9 @@ class UriService:
             if is_anonymous:
                 return await self._whole.anonymous_file(request, archive, instance, syntax)
             return await self._whole.single_file(request, archive, instance, syntax)
+        if shown is None:
+            name = representation.name
+            return await self._pictures.reports.answer(request, archive, instance, name)
         if representation in own:
             name = representation.name
             return await self._pictures.encapsulated.answer(request, archive, shown, name)

@@ -25,12 +25,13 @@ from pacs_core.dataset import (
     UnknownAttribute,
     keyword_of,
     tag_of,
+    uid_name,
     vm_of,
 )
 from pacs_tools.dump_records import element_records, meta_values
 from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.multiplicity import allows
-from pacs_tools.names import element_name, known_vr, uid_name
+from pacs_tools.names import element_name, known_vr
 from pacs_tools.styles import Style, style_for
 from pacs_tools.values import ElementValue, show_values
 

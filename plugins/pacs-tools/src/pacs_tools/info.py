@@ -28,9 +28,9 @@ from pacs_core.dataset import (
     short_name_of,
     tag_of,
     texts,
+    uid_name,
 )
 from pacs_tools.files import explain
-from pacs_tools.names import uid_name
 
 _KEYWORDS: Final = (
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientID",

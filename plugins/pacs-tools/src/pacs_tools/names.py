@@ -1,21 +1,8 @@
-"""Names of UIDs (PS3.6 Annex A) and of private attributes, from pydicom's tables.
+"""Names of SOP classes and of private attributes, from pydicom's tables."""
 
-The tables are modules of nothing but a dictionary each, which are executed without importing
-pydicom: that would take longer than all that a command does.
-"""
-
-from functools import cache
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
-from pacs_core.dataset import keyword_of
-
-
-def uid_name(uid: str) -> str:
-    """Return the name of a UID, or nothing."""
-    known = _table("_uid_dict", "UID_dictionary").get(uid)
-    return str(known[0]) if known else ""
+from pacs_core.dataset import keyword_of, pydicom_table
 
 
 def list_sop_classes(*, retired: bool = False) -> dict[str, str]:
@@ -28,7 +15,9 @@ def list_sop_classes(*, retired: bool = False) -> dict[str, str]:
     """
     return {
         uid: str(keyword)
-        for uid, (_, kind, _, is_retired, keyword) in _table("_uid_dict", "UID_dictionary").items()
+        for uid, (_, kind, _, is_retired, keyword) in pydicom_table(
+            "_uid_dict", "UID_dictionary"
+        ).items()
         if kind == "SOP Class" and (retired or not is_retired)
     }
 
@@ -69,20 +58,6 @@ def known_vr(vr: str, creator: str, tag: int, value: object) -> str:
 
 
 def _private_entry(creator: str, tag: int) -> Any:
-    known = _table("_private_dict", "private_dictionaries").get(creator, {})
+    known = pydicom_table("_private_dict", "private_dictionaries").get(creator, {})
     group, element = f"{tag >> 16:04X}", f"{tag & 0xFF:02X}"
     return known.get(f"{group}xx{element}") or known.get(f"{group[:2]}xxxx{element}")
-
-
-@cache
-def _table(module: str, name: str) -> dict[str, Any]:
-    package = find_spec("pydicom")
-    if package is None or package.origin is None:
-        return {}
-    path = Path(package.origin).with_name(f"{module}.py")
-    spec = spec_from_file_location(module, path)
-    if spec is None or spec.loader is None or not path.exists():
-        return {}
-    loaded = module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return getattr(loaded, name, {})

@@ -12,7 +12,8 @@ from pacs_core.api.file_commands import (
     print_table,
     say,
 )
-from pacs_tools.names import list_sop_classes, uid_name
+from pacs_core.dataset import uid_name
+from pacs_tools.names import list_sop_classes
 
 
 def ping(

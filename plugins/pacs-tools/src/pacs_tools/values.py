@@ -3,8 +3,7 @@
 from typing import Final, TypeAlias
 
 from pacs_core.api.file_commands import escape
-from pacs_core.dataset import BULK_VRS, BulkData, DataElement, ElementSet, decode_value
-from pacs_tools.names import uid_name
+from pacs_core.dataset import BULK_VRS, BulkData, DataElement, ElementSet, decode_value, uid_name
 
 _BYTES: Final = 16
 

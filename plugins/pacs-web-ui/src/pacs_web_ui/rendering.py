@@ -35,7 +35,7 @@ UNBUFFERED: Final = {"cache-control": "no-store, no-transform", "x-accel-bufferi
 """Headers of what is to be seen as it grows: compression, and proxies, would gather it."""
 
 _OURS: Final = Path(__file__).parent
-_HEADERS: Final = {"content-security-policy": POLICY, "cache-control": "no-store"}
+HEADERS: Final = {"content-security-policy": POLICY, "cache-control": "no-store"}
 
 
 class TemplateRenderer(PageRenderer):
@@ -81,7 +81,7 @@ class TemplateRenderer(PageRenderer):
         """Return a page."""
         token = request.cookies.get(CSRF_COOKIE) or secrets.token_urlsafe(24)
         html = self.text(request, template, csrf=token, **values)
-        response = HTMLResponse(html, status, headers=_HEADERS)
+        response = HTMLResponse(html, status, headers=HEADERS)
         options: dict[str, Any] = {
             "path": f"{self._context.base_path(request)}/",
             "samesite": "strict",
@@ -131,21 +131,26 @@ class TemplateRenderer(PageRenderer):
 
         return StreamResponse(
             content(),
-            headers=_HEADERS | UNBUFFERED,
+            headers=HEADERS | UNBUFFERED,
             media_type="text/html; charset=utf-8",
         )
 
-    def text(self, request: Request, template: str, **values: Any) -> str:
-        """Return a template filled in."""
+    def language(self, request: Request) -> tuple[str, Callable[[str], str]]:
+        """Return the language of a page, and what translates into it."""
         language = choose_language(
             self._languages,
             request.query_params.get("lang") or request.cookies.get(COOKIE),
             request.headers.get("accept-language"),
         )
+        return language, translator(self._languages[language])
+
+    def text(self, request: Request, template: str, **values: Any) -> str:
+        """Return a template filled in."""
+        language, translate = self.language(request)
         base = self._context.base_path(request)
         user = self._context.origin_of(request).user
         return self._templates.get_template(template).render(
-            t=translator(self._languages[language]),
+            t=translate,
             language=language,
             languages=sorted(self._languages),
             base=base,

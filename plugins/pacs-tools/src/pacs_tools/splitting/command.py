@@ -31,10 +31,10 @@ from pacs_core.dataset import (
     file_meta,
     read_elements,
     tag_of,
+    uid_name,
 )
 from pacs_tools.files import DicomFile, open_dicom, open_named
 from pacs_tools.instances import new_uid
-from pacs_tools.names import uid_name
 from pacs_tools.splitting.classic import TARGETS, CannotSplitError, Frame, make_frame
 from pacs_tools.splitting.frames import PIXEL_DATA, Span, read_frames, read_span
 

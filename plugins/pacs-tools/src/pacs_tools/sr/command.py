@@ -15,16 +15,17 @@ from pacs_core.api.file_commands import (
     Option,
     UsageError,
     complain,
+    escape,
     map_files,
     say,
     walk,
 )
+from pacs_core.api.sr import page_lines, read_document, text_lines
 from pacs_core.dataset import MalformedDataset, NotPart10
 from pacs_tools.files import DicomFile, explain, open_dicom
 from pacs_tools.output import check_output, write_file
-from pacs_tools.sr.content import read_content
 from pacs_tools.sr.measurements import COLUMNS, harmless, measurements_of
-from pacs_tools.sr.render import html_lines, text_lines, tree_lines
+from pacs_tools.sr.tree import tree_lines
 from pacs_tools.styles import Style, style_for
 
 Format = Literal["tree", "text", "html", "csv"]
@@ -97,23 +98,23 @@ def sr(
 
 def _read(file: DicomFile, named: bool, form: Format, style: Style) -> _Read:
     """Return the lines of a report, which is passed over in a folder if it is none."""
-    root = read_content(file.elements)
+    document = read_document(file.elements)
     problem = ""
-    if file.damage and (named or root is not None):
+    if file.damage and (named or document is not None):
         problem = f"{file.path}: damaged: {file.damage}"
-    if root is None:
+    if document is None:
         if named and not problem:
             problem = f"{file.path}: it is no structured report: it has no content tree"
         return _Read(problem=problem)
     if form == "csv":
-        rows = ({**row, "path": str(file.path)} for row in measurements_of(root))
+        rows = ({**row, "path": str(file.path)} for row in measurements_of(document.root))
         lines = [_line(row[column] for column in COLUMNS) for row in rows]
     elif form == "html":
-        lines = [*html_lines(file.elements, root)]
+        lines = [*page_lines(document)]
     elif form == "text":
-        lines = [*text_lines(file.elements, root)]
+        lines = [escape(line) for line in text_lines(document)]
     else:
-        lines = [*tree_lines(root, style)]
+        lines = [*tree_lines(document.root, style)]
     return _Read(tuple(lines), True, problem)
 
 

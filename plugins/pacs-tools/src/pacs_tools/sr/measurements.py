@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from pacs_tools.sr.content import Code, ContentItem, items_of, text
+from pacs_core.api.sr import Code, ContentItem, items_of, text_of
 
 COLUMNS: Final = (
     "path", "group", "tracking_id", "tracking_uid", "finding", "finding_site", "name", "code",
@@ -31,14 +31,14 @@ def measurements_of(root: ContentItem) -> Iterator[dict[str, str]]:
 
 def _measurements(item: ContentItem, context: dict[str, str]) -> Iterator[dict[str, str]]:
     if item.value_type == "CONTAINER":
-        context = {**context, "group": str(item.name), **_context(item)}
+        context = {**context, "group": str(item.name), **_context_of(item)}
     if item.value_type == "NUM":
-        yield {**dict.fromkeys(COLUMNS, ""), **context, **_context(item), **_row(item)}
+        yield {**dict.fromkeys(COLUMNS, ""), **context, **_context_of(item), **_row(item)}
     for below in item.items:
         yield from _measurements(below, context)
 
 
-def _context(item: ContentItem) -> dict[str, str]:
+def _context_of(item: ContentItem) -> dict[str, str]:
     """Return what the items of a group, or of a measurement, say of it."""
     found: dict[str, str] = {}
     for each in item.items:
@@ -59,7 +59,7 @@ def _row(item: ContentItem) -> dict[str, str]:
         "name": str(item.name),
         "code": item.name.value,
         "scheme": item.name.scheme,
-        "value": text(measured[0], "NumericValue") if measured else "",
+        "value": text_of(measured[0], "NumericValue") if measured else "",
         "unit": item.code.meaning,
         "unit_code": item.code.value,
         "qualifier": str(item.qualifier) if item.qualifier != Code() else "",
@@ -71,9 +71,7 @@ def _row(item: ContentItem) -> dict[str, str]:
 def _instances(item: ContentItem) -> Iterator[str]:
     """Iterate over the UIDs of what a measurement was taken from."""
     for each in item.walk():
-        for reference in items_of(each.elements, "ReferencedSOPSequence"):
-            if uid := text(reference, "ReferencedSOPInstanceUID"):
-                yield uid
+        yield from filter(None, (reference.sop_instance_uid for reference in each.references))
 
 
 def harmless(cell: str) -> str:

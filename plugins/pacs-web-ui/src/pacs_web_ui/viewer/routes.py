@@ -6,23 +6,26 @@ those of two versions.
 
 import hashlib
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from anyio import to_thread
 from pacs_web.api import WebContext
 from pacs_web.api.http import HttpError
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from pacs_core.api.sr import POLICY as REPORT_PAGE_POLICY
 from pacs_core.contracts import InstancePath
 from pacs_core.dataset import MalformedDataset
 from pacs_web_ui.auditing import VIEWED, record_access
 from pacs_web_ui.config import WebUiSettings
-from pacs_web_ui.rendering import TemplateRenderer
+from pacs_web_ui.rendering import HEADERS, TemplateRenderer
 from pacs_web_ui.studies import find_study, list_series
 from pacs_web_ui.viewer.display_sets import list_display_sets
-from pacs_web_ui.viewer.report import read_report
+from pacs_web_ui.viewer.report import LIMITS, write_report
 
 PREFIX: Final = "/ui/viewer"
 FILES: Final = "/ui/viewer/files"
@@ -38,10 +41,7 @@ POLICY: Final = (
     "connect-src 'self'; media-src 'self'; frame-src 'self' blob:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-REPORT_POLICY: Final = (
-    "default-src 'none'; style-src 'self'; form-action 'none'; base-uri 'none'; "
-    "frame-ancestors 'self'"
-)
+REPORT_POLICY: Final = f"{REPORT_PAGE_POLICY}; frame-ancestors 'self'"
 
 
 def _digest(files: dict[str, bytes]) -> str:
@@ -110,14 +110,17 @@ class ViewerPages:
         if stored is None or stored.identity.series_instance_uid != parameters["series"]:
             raise HttpError(404, "there is no such instance in this series")
         try:
-            report = read_report((await archive.header(stored)).elements)
+            elements = (await archive.header(stored, LIMITS)).elements
         except MalformedDataset as error:
             raise HttpError(406, f"the dataset cannot be read: {error}") from error
         details = {"instance": parameters["instance"]}
         await record_access(self._context.node, origin, VIEWED, parameters["study"], details)
-        return self._page(
-            request, "viewer/report.html", REPORT_POLICY, report=report, study=parameters["study"]
-        )
+        language, translate = self._renderer.language(request)
+        base = f"{self._context.base_path(request)}{PREFIX}"
+        write = partial(write_report, elements, base, parameters["study"], language, translate)
+        page = HTMLResponse(await to_thread.run_sync(write), headers=HEADERS)
+        page.headers["content-security-policy"] = REPORT_POLICY
+        return page
 
     def _page(self, request: Request, template: str, policy: str, **values: Any) -> Response:
         files = self._context.base_path(request) + self._files
