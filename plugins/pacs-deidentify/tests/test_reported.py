@@ -211,3 +211,20 @@ def test_a_private_attribute_that_is_to_be_removed() -> None:
     (problem,) = problems_of(config, {})
     assert "00191099 is private" in problem
     assert "safe_private" in problem
+
+
+def test_what_was_done_before_is_still_said() -> None:
+    """dicognito #42: a second step adds to what a first one said (PS3.3 C.7.1.1)."""
+    first = run(make_instance(DeidentificationMethod="by hand"), Option.RETAIN_MODIFIED_DATES)
+    first.file_meta.MediaStorageSOPInstanceUID = first.SOPInstanceUID
+    again = run(first, Option.RETAIN_FULL_DATES)
+    codes = [each.CodeValue for each in again.DeidentificationMethodCodeSequence]
+    assert codes == ["113100", "113107", "113106"]
+    methods = list(again.DeidentificationMethod)
+    assert methods[0] == "by hand"
+    assert len(set(methods)) == len(methods) == 5
+    assert again.StudyDate == first.StudyDate
+    # Dates that were moved once are no unmodified ones, and those that went do not come back.
+    assert again.LongitudinalTemporalInformationModified == "MODIFIED"
+    removed = run(run(make_instance()), Option.RETAIN_FULL_DATES)
+    assert removed.LongitudinalTemporalInformationModified == "REMOVED"
