@@ -37,7 +37,7 @@ SELDOM: Final = 1.0
 _QUIET: Final = 10.0
 
 _PAGE: Final = 512
-_KEPT: Final = 2048
+_KEPT: Final = _PAGE  # a kilobyte each: more would be memory that nobody needs who keeps up
 
 _sequence = attrgetter("sequence")
 

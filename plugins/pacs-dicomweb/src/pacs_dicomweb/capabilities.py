@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Final
-from xml.sax.saxutils import escape, quoteattr
 
 from pacs_web.api.media_types import Representation
 
@@ -58,6 +57,9 @@ def describe(table: Mapping[str, Iterable[str]], kinds: Mapping[str, str], base:
     base : str
         URL of the service.
     """
+    # It imports what opens URLs, which nobody else here needs.
+    from xml.sax.saxutils import escape, quoteattr
+
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<application xmlns="http://wadl.dev.java.net/2009/02">',

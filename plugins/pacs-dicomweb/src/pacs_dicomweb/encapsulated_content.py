@@ -19,8 +19,6 @@ from starlette.responses import Response
 from pacs_core.contracts import Archive, InstanceNotFoundError, Outcome
 from pacs_core.dataset import tag_of
 from pacs_dicomweb.bulk_data import XML, XML_POLICY, length_of, media_type_of, value_of
-from pacs_dicomweb.cda import POLICY, DocumentError, read_document, write_page, write_text
-from pacs_dicomweb.cda.document import MOST_BYTES
 from pacs_dicomweb.instances import entity_tag, is_unchanged
 from pacs_dicomweb.pixel_media_types import VIDEOS
 from pacs_dicomweb.ranges import ByteRange, answer_range
@@ -107,6 +105,10 @@ class EncapsulatedContent:
         self, request: Request, length: int, content: Content, shown: Shown, media_type: str
     ) -> Response:
         """Answer with an HL7 CDA document as a page or as text."""
+        # Few archives have any: what reads XML is not in memory before.
+        from pacs_dicomweb.cda import POLICY, DocumentError, read_document, write_page, write_text
+        from pacs_dicomweb.cda.document import MOST_BYTES
+
         if length > MOST_BYTES:
             raise HttpError(406, f"a document of {length} bytes is not shown; there is {XML}")
         write = write_page if media_type == _HTML else write_text
