@@ -46,8 +46,11 @@ class TestUri:
         assert response.headers["content-type"] == "image/jpeg"
         assert picture(response).size[0] > 0
 
-    def test_without_an_image_it_is_the_file(self, stored):
+    def test_a_report_is_a_page_if_nothing_else_is_asked_for(self, stored):
+        """The default of text is text/html, as of one frame it is JPEG (PS3.18 Table 8.7.4-1)."""
         response = stored.web.get(uri(stored.report))
+        assert response.headers["content-type"].startswith("text/html")
+        response = stored.web.get(uri(stored.report, contentType="application/dicom"))
         assert response.headers["content-type"].startswith("application/dicom")
 
     @pytest.mark.parametrize("kind", ["image/png", "image/jpeg", "image/gif"])
