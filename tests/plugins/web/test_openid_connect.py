@@ -15,6 +15,7 @@ from pynetdicom import AE
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from pacs_core.association import AssociationOptions, AssociationRefusedError, Proposal, connect
+from pacs_core.testing.waiting import until
 from pacs_core.upper_layer import (
     NO_REASON_GIVEN,
     AssociateRJ,
@@ -75,8 +76,10 @@ def test_people_sign_in_with_a_code(web, provider):
     assert web.get(STUDIES, cookies=kept).status_code == 401  # a copy of the cookie
     replayed = httpx.get(back)  # by somebody else
     assert replayed.status_code == 403
-    trail = (web.node.data_directory / "audit" / "audit.jsonl").read_text()
-    login = [json.loads(line) for line in trail.splitlines() if "auth-local.login" in line][-1]
+    trail = web.node.data_directory / "audit" / "audit.jsonl"
+    until(lambda: "auth-local.login" in trail.read_text())  # events gather before they are written
+    lines = trail.read_text().splitlines()
+    login = [json.loads(line) for line in lines if "auth-local.login" in line][-1]
     assert (login["user"], login["details"]["method"]) == ("carol", "oidc")
 
 
