@@ -21,33 +21,18 @@ if TYPE_CHECKING:
         open_transcoder as open_transcoder,
         read_frame as read_frame,
     )
-    from pacs_core.cli.assembling import (
-        assemble_for_command as assemble_for_command,
-    )
-    from pacs_core.cli.drafts import (
-        Draft as Draft,
-    )
-    from pacs_core.cli.errors import (
-        CommandError as CommandError,
-        UsageError as UsageError,
-    )
+    from pacs_core.cli.assembling import assemble_for_command as assemble_for_command
+    from pacs_core.cli.drafts import Draft as Draft
+    from pacs_core.cli.errors import CommandError as CommandError, UsageError as UsageError
     from pacs_core.cli.formats import (
         WRITERS as WRITERS,
         Format as Format,
         MatchWriter as MatchWriter,
     )
-    from pacs_core.cli.keys import (
-        parse_keys as parse_keys,
-    )
-    from pacs_core.cli.local import (
-        local_origin as local_origin,
-    )
-    from pacs_core.cli.main import (
-        main as main,
-    )
-    from pacs_core.cli.nodes import (
-        open_node as open_node,
-    )
+    from pacs_core.cli.keys import parse_keys as parse_keys
+    from pacs_core.cli.local import local_origin as local_origin
+    from pacs_core.cli.main import main as main
+    from pacs_core.cli.nodes import open_node as open_node
     from pacs_core.cli.options import (
         CLIENT as CLIENT,
         ClientOptions as ClientOptions,
@@ -65,22 +50,11 @@ if TYPE_CHECKING:
         print_table as print_table,
         say as say,
     )
-    from pacs_core.cli.peers import (
-        parse_peer as parse_peer,
-    )
-    from pacs_core.cli.progress import (
-        progress as progress,
-    )
-    from pacs_core.cli.running import (
-        run_async as run_async,
-    )
-    from pacs_core.cli.session import (
-        Session as Session,
-        open_session as open_session,
-    )
-    from pacs_core.config import (
-        load_config as load_config,
-    )
+    from pacs_core.cli.peers import parse_peer as parse_peer
+    from pacs_core.cli.progress import progress as progress
+    from pacs_core.cli.running import run_async as run_async
+    from pacs_core.cli.session import Session as Session, open_session as open_session
+    from pacs_core.config import load_config as load_config
 
 import_on_demand(
     __name__,

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
         PageOptions as PageOptions,
         page_lines as page_lines,
     )
-    from pacs_core.sr.plain import (
-        text_lines as text_lines,
-    )
+    from pacs_core.sr.plain import text_lines as text_lines
 
 import_on_demand(
     __name__,

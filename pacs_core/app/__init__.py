@@ -9,29 +9,20 @@ from typing import TYPE_CHECKING
 from pacs_core.on_demand import import_on_demand
 
 if TYPE_CHECKING:
-    from pacs_core.app.archive import (
-        OpenArchive as OpenArchive,
-        open_archive as open_archive,
-    )
+    from pacs_core.app.archive import OpenArchive as OpenArchive, open_archive as open_archive
     from pacs_core.app.assembly import (
         Assembly as Assembly,
         assemble as assemble,
         assemble_file as assemble_file,
     )
-    from pacs_core.app.examination import (
-        record_configuration_error as record_configuration_error,
-    )
-    from pacs_core.app.foundation import (
-        open_sinks as open_sinks,
-    )
+    from pacs_core.app.examination import record_configuration_error as record_configuration_error
+    from pacs_core.app.foundation import open_sinks as open_sinks
     from pacs_core.app.frames import (
         FrameReader as FrameReader,
         open_frames as open_frames,
         read_frame as read_frame,
     )
-    from pacs_core.app.lifespan import (
-        StartError as StartError,
-    )
+    from pacs_core.app.lifespan import StartError as StartError
     from pacs_core.app.node import (
         RunningNode as RunningNode,
         WorkerSlot as WorkerSlot,
@@ -49,9 +40,7 @@ if TYPE_CHECKING:
         bind_services as bind_services,
         describe_addresses as describe_addresses,
     )
-    from pacs_core.app.transcoding import (
-        open_transcoder as open_transcoder,
-    )
+    from pacs_core.app.transcoding import open_transcoder as open_transcoder
 
 import_on_demand(
     __name__,

@@ -5,70 +5,39 @@ from typing import TYPE_CHECKING
 from pacs_core.on_demand import import_on_demand
 
 if TYPE_CHECKING:
-    from pacs_core.archive.archive import (
-        NodeArchive as NodeArchive,
-    )
+    from pacs_core.archive.archive import NodeArchive as NodeArchive
     from pacs_core.archive.aside import (
         Aside as Aside,
         NotSetAsideError as NotSetAsideError,
         SetAside as SetAside,
     )
-    from pacs_core.archive.audit_trail import (
-        NodeAuditTrail as NodeAuditTrail,
-    )
-    from pacs_core.archive.change_feed import (
-        ChangeFeed as ChangeFeed,
-    )
-    from pacs_core.archive.comparison import (
-        compare as compare,
-    )
-    from pacs_core.archive.consumers import (
-        ConsumerService as ConsumerService,
-    )
-    from pacs_core.archive.content_check import (
-        ContentCheck as ContentCheck,
-    )
+    from pacs_core.archive.audit_trail import NodeAuditTrail as NodeAuditTrail
+    from pacs_core.archive.change_feed import ChangeFeed as ChangeFeed
+    from pacs_core.archive.comparison import compare as compare
+    from pacs_core.archive.consumers import ConsumerService as ConsumerService
+    from pacs_core.archive.content_check import ContentCheck as ContentCheck
     from pacs_core.archive.copying import (
         ArchiveCopy as ArchiveCopy,
         CopiedObject as CopiedObject,
         CopyOutcome as CopyOutcome,
     )
-    from pacs_core.archive.damage import (
-        object_damage as object_damage,
-    )
+    from pacs_core.archive.damage import object_damage as object_damage
     from pacs_core.archive.deletion_bin import (
         BinNotRunningError as BinNotRunningError,
         NodeBin as NodeBin,
     )
-    from pacs_core.archive.deletion_guards import (
-        DeletionGuards as DeletionGuards,
-    )
-    from pacs_core.archive.events import (
-        EventDispatcher as EventDispatcher,
-    )
-    from pacs_core.archive.ingest_filters import (
-        IngestFilters as IngestFilters,
-    )
-    from pacs_core.archive.maintenance import (
-        find_gap as find_gap,
-        verify_index as verify_index,
-    )
-    from pacs_core.archive.metadata import (
-        Preparation as Preparation,
-    )
-    from pacs_core.archive.no_archive import (
-        NoArchive as NoArchive,
-    )
-    from pacs_core.archive.pacing import (
-        ReadPace as ReadPace,
-    )
+    from pacs_core.archive.deletion_guards import DeletionGuards as DeletionGuards
+    from pacs_core.archive.events import EventDispatcher as EventDispatcher
+    from pacs_core.archive.ingest_filters import IngestFilters as IngestFilters
+    from pacs_core.archive.maintenance import find_gap as find_gap, verify_index as verify_index
+    from pacs_core.archive.metadata import Preparation as Preparation
+    from pacs_core.archive.no_archive import NoArchive as NoArchive
+    from pacs_core.archive.pacing import ReadPace as ReadPace
     from pacs_core.archive.rebuild import (
         RebuildReport as RebuildReport,
         rebuild_index as rebuild_index,
     )
-    from pacs_core.archive.recall import (
-        recalling as recalling,
-    )
+    from pacs_core.archive.recall import recalling as recalling
     from pacs_core.archive.settings import (
         JOURNAL_AFTER as JOURNAL_AFTER,
         ArchiveSettings as ArchiveSettings,
@@ -77,14 +46,8 @@ if TYPE_CHECKING:
         SpaceSettings as SpaceSettings,
         VerifyReads as VerifyReads,
     )
-    from pacs_core.archive.space import (
-        SpaceWatch as SpaceWatch,
-        release_reserve as release_reserve,
-    )
-    from pacs_core.archive.study_watch import (
-        STUDY_WATCH as STUDY_WATCH,
-        StudyWatch as StudyWatch,
-    )
+    from pacs_core.archive.space import SpaceWatch as SpaceWatch, release_reserve as release_reserve
+    from pacs_core.archive.study_watch import STUDY_WATCH as STUDY_WATCH, StudyWatch as StudyWatch
     from pacs_core.contracts import (
         Difference as Difference,
         DifferenceKind as DifferenceKind,

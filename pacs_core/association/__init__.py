@@ -5,16 +5,9 @@ from typing import TYPE_CHECKING
 from pacs_core.on_demand import import_on_demand
 
 if TYPE_CHECKING:
-    from pacs_core.association.access_control import (
-        AccessControl as AccessControl,
-    )
-    from pacs_core.association.association import (
-        Association as Association,
-        Receive as Receive,
-    )
-    from pacs_core.association.connector import (
-        NodeConnector as NodeConnector,
-    )
+    from pacs_core.association.access_control import AccessControl as AccessControl
+    from pacs_core.association.association import Association as Association, Receive as Receive
+    from pacs_core.association.connector import NodeConnector as NodeConnector
     from pacs_core.association.errors import (
         AssociationAbortedError as AssociationAbortedError,
         AssociationError as AssociationError,
@@ -23,27 +16,16 @@ if TYPE_CHECKING:
         NoContextError as NoContextError,
         PeerTimeoutError as PeerTimeoutError,
     )
-    from pacs_core.association.listener import (
-        Listener as Listener,
-        bind_sockets as bind_sockets,
-    )
-    from pacs_core.association.operation import (
-        PeerOperation as PeerOperation,
-    )
-    from pacs_core.association.requestor import (
-        connect as connect,
-    )
+    from pacs_core.association.listener import Listener as Listener, bind_sockets as bind_sockets
+    from pacs_core.association.operation import PeerOperation as PeerOperation
+    from pacs_core.association.requestor import connect as connect
     from pacs_core.association.services import (
         Preferences as Preferences,
         Services as Services,
         SupportedService as SupportedService,
     )
-    from pacs_core.association.settings import (
-        NetworkSettings as NetworkSettings,
-    )
-    from pacs_core.association.worker_load import (
-        WorkerLoad as WorkerLoad,
-    )
+    from pacs_core.association.settings import NetworkSettings as NetworkSettings
+    from pacs_core.association.worker_load import WorkerLoad as WorkerLoad
     from pacs_core.contracts import (
         MAX_CONTEXTS as MAX_CONTEXTS,
         AssociationOptions as AssociationOptions,

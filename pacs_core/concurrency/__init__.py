@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING
 from pacs_core.on_demand import import_on_demand
 
 if TYPE_CHECKING:
-    from pacs_core.concurrency.pauses import (
-        common_moment as common_moment,
-    )
-    from pacs_core.concurrency.relay import (
-        Relay as Relay,
-    )
-    from pacs_core.concurrency.signal import (
-        Signal as Signal,
-    )
+    from pacs_core.concurrency.pauses import common_moment as common_moment
+    from pacs_core.concurrency.relay import Relay as Relay
+    from pacs_core.concurrency.signal import Signal as Signal
     from pacs_core.concurrency.streams import (
         begin_iteration as begin_iteration,
         closing as closing,
@@ -29,9 +23,7 @@ if TYPE_CHECKING:
         is_failure as is_failure,
         task_group as task_group,
     )
-    from pacs_core.concurrency.threads import (
-        Threads as Threads,
-    )
+    from pacs_core.concurrency.threads import Threads as Threads
 
 import_on_demand(
     __name__,

@@ -5,12 +5,8 @@ from typing import TYPE_CHECKING
 from pacs_core.on_demand import import_on_demand
 
 if TYPE_CHECKING:
-    from pacs_core.config.changes import (
-        ConfigChanges as ConfigChanges,
-    )
-    from pacs_core.config.errors import (
-        ConfigError as ConfigError,
-    )
+    from pacs_core.config.changes import ConfigChanges as ConfigChanges
+    from pacs_core.config.errors import ConfigError as ConfigError
     from pacs_core.config.load import (
         Overrides as Overrides,
         inspect_config as inspect_config,
@@ -23,9 +19,7 @@ if TYPE_CHECKING:
         NodeConfig as NodeConfig,
         tls_tables as tls_tables,
     )
-    from pacs_core.config.origins import (
-        trace_values as trace_values,
-    )
+    from pacs_core.config.origins import trace_values as trace_values
     from pacs_core.config.plugin_tables import (
         PluginConfigs as PluginConfigs,
         inspect_plugin_configs as inspect_plugin_configs,
@@ -37,14 +31,8 @@ if TYPE_CHECKING:
         plain_table as plain_table,
         to_toml as to_toml,
     )
-    from pacs_core.config.structuring import (
-        check_schema as check_schema,
-        structure as structure,
-    )
-    from pacs_core.config_file import (
-        DEFAULT_FILE as DEFAULT_FILE,
-        find_config as find_config,
-    )
+    from pacs_core.config.structuring import check_schema as check_schema, structure as structure
+    from pacs_core.config_file import DEFAULT_FILE as DEFAULT_FILE, find_config as find_config
 
 import_on_demand(
     __name__,

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
         Restrict as Restrict,
         Verdict as Verdict,
     )
-    from pacs_core.contracts.archive import (
-        Archive as Archive,
-    )
+    from pacs_core.contracts.archive import Archive as Archive
     from pacs_core.contracts.association import (
         MAX_CONTEXTS as MAX_CONTEXTS,
         AssociationAbortedError as AssociationAbortedError,
@@ -87,13 +85,8 @@ if TYPE_CHECKING:
         EncodedFrame as EncodedFrame,
         EncodeOptions as EncodeOptions,
     )
-    from pacs_core.contracts.component import (
-        Component as Component,
-    )
-    from pacs_core.contracts.config_fields import (
-        ConfigFile as ConfigFile,
-        StoreName as StoreName,
-    )
+    from pacs_core.contracts.component import Component as Component
+    from pacs_core.contracts.config_fields import ConfigFile as ConfigFile, StoreName as StoreName
     from pacs_core.contracts.conflicts import (
         Conflict as Conflict,
         ConflictKind as ConflictKind,
@@ -134,13 +127,8 @@ if TYPE_CHECKING:
         current_correlation as current_correlation,
         new_correlation as new_correlation,
     )
-    from pacs_core.contracts.data_version import (
-        DataState as DataState,
-        DataVersion as DataVersion,
-    )
-    from pacs_core.contracts.database import (
-        DatabaseSettings as DatabaseSettings,
-    )
+    from pacs_core.contracts.data_version import DataState as DataState, DataVersion as DataVersion
+    from pacs_core.contracts.database import DatabaseSettings as DatabaseSettings
     from pacs_core.contracts.deidentifying import (
         DeidentificationRefusedError as DeidentificationRefusedError,
         DeidentifiedInstance as DeidentifiedInstance,
@@ -155,9 +143,7 @@ if TYPE_CHECKING:
         DeletedInstance as DeletedInstance,
         DeletionBin as DeletionBin,
     )
-    from pacs_core.contracts.deletion_guard import (
-        DeletionGuard as DeletionGuard,
-    )
+    from pacs_core.contracts.deletion_guard import DeletionGuard as DeletionGuard
     from pacs_core.contracts.descriptors import (
         AccessDescriptor as AccessDescriptor,
         AuditSinkDescriptor as AuditSinkDescriptor,
@@ -179,9 +165,7 @@ if TYPE_CHECKING:
         Difference as Difference,
         DifferenceKind as DifferenceKind,
     )
-    from pacs_core.contracts.durability import (
-        Durability as Durability,
-    )
+    from pacs_core.contracts.durability import Durability as Durability
     from pacs_core.contracts.errors import (
         ERRORS as ERRORS,
         ErrorStatus as ErrorStatus,
@@ -211,10 +195,7 @@ if TYPE_CHECKING:
         HealthChecks as HealthChecks,
         HealthResult as HealthResult,
     )
-    from pacs_core.contracts.hooks import (
-        Contribution as Contribution,
-        Hooks as Hooks,
-    )
+    from pacs_core.contracts.hooks import Contribution as Contribution, Hooks as Hooks
     from pacs_core.contracts.index import (
         FurtherAttribute as FurtherAttribute,
         Index as Index,
@@ -267,10 +248,7 @@ if TYPE_CHECKING:
         Principal as Principal,
         StoredInstance as StoredInstance,
     )
-    from pacs_core.contracts.leases import (
-        Lease as Lease,
-        Leases as Leases,
-    )
+    from pacs_core.contracts.leases import Lease as Lease, Leases as Leases
     from pacs_core.contracts.metadata import (
         METADATA_LIMITS as METADATA_LIMITS,
         LackingMetadata as LackingMetadata,
@@ -298,9 +276,7 @@ if TYPE_CHECKING:
         Setup as Setup,
         WorkerInfo as WorkerInfo,
     )
-    from pacs_core.contracts.node_settings import (
-        NodeSettings as NodeSettings,
-    )
+    from pacs_core.contracts.node_settings import NodeSettings as NodeSettings
     from pacs_core.contracts.object_store import (
         CHUNK_SIZE as CHUNK_SIZE,
         DamagedObjectError as DamagedObjectError,
@@ -319,9 +295,7 @@ if TYPE_CHECKING:
         OperationObserver as OperationObserver,
         OperationObservers as OperationObservers,
     )
-    from pacs_core.contracts.ordering import (
-        sort_key as sort_key,
-    )
+    from pacs_core.contracts.ordering import sort_key as sort_key
     from pacs_core.contracts.patient_records import (
         PATIENT_TAGS as PATIENT_TAGS,
         PatientRecords as PatientRecords,
@@ -350,9 +324,7 @@ if TYPE_CHECKING:
         Subtraction as Subtraction,
         Viewport as Viewport,
     )
-    from pacs_core.contracts.secret import (
-        Secret as Secret,
-    )
+    from pacs_core.contracts.secret import Secret as Secret
     from pacs_core.contracts.security import (
         SecurityFinding as SecurityFinding,
         Severity as Severity,
@@ -366,10 +338,7 @@ if TYPE_CHECKING:
         Sending as Sending,
         Sent as Sent,
     )
-    from pacs_core.contracts.service import (
-        Service as Service,
-        Started as Started,
-    )
+    from pacs_core.contracts.service import Service as Service, Started as Started
     from pacs_core.contracts.service_provider import (
         UNCOMPRESSED as UNCOMPRESSED,
         AssociationInfo as AssociationInfo,
@@ -380,12 +349,8 @@ if TYPE_CHECKING:
         ServiceProvider as ServiceProvider,
         SopClassSupport as SopClassSupport,
     )
-    from pacs_core.contracts.study_completeness import (
-        StudyCompleteness as StudyCompleteness,
-    )
-    from pacs_core.contracts.timeouts import (
-        Timeouts as Timeouts,
-    )
+    from pacs_core.contracts.study_completeness import StudyCompleteness as StudyCompleteness
+    from pacs_core.contracts.timeouts import Timeouts as Timeouts
     from pacs_core.contracts.tls import (
         Certificate as Certificate,
         ClientTls as ClientTls,
@@ -419,10 +384,7 @@ if TYPE_CHECKING:
         WrappingStore as WrappingStore,
         WrappingWriter as WrappingWriter,
     )
-    from pacs_core.imaging import (
-        CodecError as CodecError,
-        FrameFormat as FrameFormat,
-    )
+    from pacs_core.imaging import CodecError as CodecError, FrameFormat as FrameFormat
     from pacs_core.query.keys import (
         DATE_AND_TIME as DATE_AND_TIME,
         InvalidKeyError as InvalidKeyError,

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from pacs_core.on_demand import import_on_demand
 
 if TYPE_CHECKING:
-    from pacs_core.dataset.byte_order import (
-        swap_words as swap_words,
-    )
+    from pacs_core.dataset.byte_order import swap_words as swap_words
     from pacs_core.dataset.character_set_extension import (
         extend_character_sets as extend_character_sets,
     )
@@ -40,12 +38,8 @@ if TYPE_CHECKING:
         Span as Span,
         check_changes as check_changes,
     )
-    from pacs_core.dataset.element_encoder import (
-        encode_elements as encode_elements,
-    )
-    from pacs_core.dataset.element_headers import (
-        element_header as element_header,
-    )
+    from pacs_core.dataset.element_encoder import encode_elements as encode_elements
+    from pacs_core.dataset.element_headers import element_header as element_header
     from pacs_core.dataset.element_reader import (
         ElementReader as ElementReader,
         ReadLimits as ReadLimits,
@@ -73,13 +67,8 @@ if TYPE_CHECKING:
         IMPLEMENTATION_CLASS_UID as IMPLEMENTATION_CLASS_UID,
         IMPLEMENTATION_VERSION_NAME as IMPLEMENTATION_VERSION_NAME,
     )
-    from pacs_core.dataset.inflate import (
-        Deflater as Deflater,
-        Inflater as Inflater,
-    )
-    from pacs_core.dataset.layout import (
-        BULK_VRS as BULK_VRS,
-    )
+    from pacs_core.dataset.inflate import Deflater as Deflater, Inflater as Inflater
+    from pacs_core.dataset.layout import BULK_VRS as BULK_VRS
     from pacs_core.dataset.model import (
         Attributes as Attributes,
         MutableAttributes as MutableAttributes,
@@ -92,12 +81,8 @@ if TYPE_CHECKING:
         MalformedModel as MalformedModel,
         ModelOptions as ModelOptions,
     )
-    from pacs_core.dataset.oddities import (
-        Oddities as Oddities,
-    )
-    from pacs_core.dataset.original_attributes import (
-        Modification as Modification,
-    )
+    from pacs_core.dataset.oddities import Oddities as Oddities
+    from pacs_core.dataset.original_attributes import Modification as Modification
     from pacs_core.dataset.part10 import (
         FileMeta as FileMeta,
         begins_with_file_meta as begins_with_file_meta,
@@ -122,17 +107,13 @@ if TYPE_CHECKING:
         scan_file as scan_file,
         scan_stream as scan_stream,
     )
-    from pacs_core.dataset.recoder import (
-        DatasetRecoder as DatasetRecoder,
-    )
+    from pacs_core.dataset.recoder import DatasetRecoder as DatasetRecoder
     from pacs_core.dataset.rewriting import (
         DatasetEditor as DatasetEditor,
         change_attributes as change_attributes,
         plan_edit as plan_edit,
     )
-    from pacs_core.dataset.scanner import (
-        HeaderScanner as HeaderScanner,
-    )
+    from pacs_core.dataset.scanner import HeaderScanner as HeaderScanner
     from pacs_core.dataset.syntax_names import (
         SHORT_NAMES as SHORT_NAMES,
         are_transfer_syntaxes as are_transfer_syntaxes,
@@ -151,14 +132,8 @@ if TYPE_CHECKING:
         encoding_of as encoding_of,
         name_of as name_of,
     )
-    from pacs_core.dataset.uid_names import (
-        pydicom_table as pydicom_table,
-        uid_name as uid_name,
-    )
-    from pacs_core.dataset.values import (
-        decode_value as decode_value,
-        encode_value as encode_value,
-    )
+    from pacs_core.dataset.uid_names import pydicom_table as pydicom_table, uid_name as uid_name
+    from pacs_core.dataset.values import decode_value as decode_value, encode_value as encode_value
 
 import_on_demand(
     __name__,

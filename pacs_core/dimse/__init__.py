@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING
 from pacs_core.on_demand import import_on_demand
 
 if TYPE_CHECKING:
-    from pacs_core.dataset.uid import (
-        MAX_UID_LENGTH as MAX_UID_LENGTH,
-        is_valid_uid as is_valid_uid,
-    )
+    from pacs_core.dataset.uid import MAX_UID_LENGTH as MAX_UID_LENGTH, is_valid_uid as is_valid_uid
     from pacs_core.dimse.assembler import (
         DEFAULT_MAX_COMMAND_LENGTH as DEFAULT_MAX_COMMAND_LENGTH,
         CommandInvalid as CommandInvalid,
@@ -39,9 +36,7 @@ if TYPE_CHECKING:
         FieldLayout as FieldLayout,
         Priority as Priority,
     )
-    from pacs_core.dimse.messages import (
-        encode_message as encode_message,
-    )
+    from pacs_core.dimse.messages import encode_message as encode_message
     from pacs_core.dimse.operations import (
         InvokedOperations as InvokedOperations,
         RequestedOperations as RequestedOperations,

@@ -5,12 +5,8 @@ from typing import TYPE_CHECKING
 from pacs_core.on_demand import import_on_demand
 
 if TYPE_CHECKING:
-    from pacs_core.imaging.codestream import (
-        CodestreamImage as CodestreamImage,
-    )
-    from pacs_core.imaging.codestreams import (
-        announced_image as announced_image,
-    )
+    from pacs_core.imaging.codestream import CodestreamImage as CodestreamImage
+    from pacs_core.imaging.codestreams import announced_image as announced_image
     from pacs_core.imaging.conversion import (
         CONVERSION_TAGS as CONVERSION_TAGS,
         Edits as Edits,
@@ -34,16 +30,9 @@ if TYPE_CHECKING:
         frame_item as frame_item,
         needs_extended_offset_table as needs_extended_offset_table,
     )
-    from pacs_core.imaging.errors import (
-        ImageError as ImageError,
-    )
-    from pacs_core.imaging.frame import (
-        CodecError as CodecError,
-        FrameFormat as FrameFormat,
-    )
-    from pacs_core.imaging.frame_ranges import (
-        FrameRanges as FrameRanges,
-    )
+    from pacs_core.imaging.errors import ImageError as ImageError
+    from pacs_core.imaging.frame import CodecError as CodecError, FrameFormat as FrameFormat
+    from pacs_core.imaging.frame_ranges import FrameRanges as FrameRanges
     from pacs_core.imaging.image import (
         IMAGE_TAGS as IMAGE_TAGS,
         Image as Image,

@@ -5,20 +5,13 @@ from typing import TYPE_CHECKING
 from pacs_core.on_demand import import_on_demand
 
 if TYPE_CHECKING:
-    from pacs_core.plugins.code import (
-        CodeFrame as CodeFrame,
-        frame_of as frame_of,
-    )
-    from pacs_core.plugins.code_owners import (
-        CodeMap as CodeMap,
-    )
+    from pacs_core.plugins.code import CodeFrame as CodeFrame, frame_of as frame_of
+    from pacs_core.plugins.code_owners import CodeMap as CodeMap
     from pacs_core.plugins.deprecation import (
         RENAMED_HOOKS as RENAMED_HOOKS,
         RenamedHook as RenamedHook,
     )
-    from pacs_core.plugins.manager import (
-        PluginManager as PluginManager,
-    )
+    from pacs_core.plugins.manager import PluginManager as PluginManager
     from pacs_core.plugins.markers import (
         API_VERSION as API_VERSION,
         ENTRY_POINT_GROUP as ENTRY_POINT_GROUP,
@@ -39,12 +32,8 @@ if TYPE_CHECKING:
         RegistrationError as RegistrationError,
         Registry as Registry,
     )
-    from pacs_core.plugins.settings import (
-        PluginPolicy as PluginPolicy,
-    )
-    from pacs_core.plugins.single_file import (
-        single_file_plugin as single_file_plugin,
-    )
+    from pacs_core.plugins.settings import PluginPolicy as PluginPolicy
+    from pacs_core.plugins.single_file import single_file_plugin as single_file_plugin
 
 import_on_demand(
     __name__,

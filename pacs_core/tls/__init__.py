@@ -9,9 +9,7 @@ if TYPE_CHECKING:
         certificate_of as certificate_of,
         describe_connection as describe_connection,
     )
-    from pacs_core.tls.errors import (
-        explain as explain,
-    )
+    from pacs_core.tls.errors import explain as explain
     from pacs_core.tls.files import (
         EXPIRY_WARNING as EXPIRY_WARNING,
         CertificateUse as CertificateUse,
@@ -19,9 +17,7 @@ if TYPE_CHECKING:
         certificate_uses as certificate_uses,
         make_context as make_context,
     )
-    from pacs_core.tls.profiles import (
-        SUITES as SUITES,
-    )
+    from pacs_core.tls.profiles import SUITES as SUITES
 
 import_on_demand(
     __name__,

@@ -28,10 +28,7 @@ if TYPE_CHECKING:
         Released as Released,
         ReleaseRequested as ReleaseRequested,
     )
-    from pacs_core.upper_layer.fragments import (
-        fragment as fragment,
-        fragment_size as fragment_size,
-    )
+    from pacs_core.upper_layer.fragments import fragment as fragment, fragment_size as fragment_size
     from pacs_core.upper_layer.items import (
         DICOM_APPLICATION_CONTEXT as DICOM_APPLICATION_CONTEXT,
         AsynchronousOperations as AsynchronousOperations,
@@ -45,13 +42,8 @@ if TYPE_CHECKING:
         UserIdentityType as UserIdentityType,
         UserInformation as UserInformation,
     )
-    from pacs_core.upper_layer.limits import (
-        Limits as Limits,
-    )
-    from pacs_core.upper_layer.machine import (
-        Role as Role,
-        UpperLayer as UpperLayer,
-    )
+    from pacs_core.upper_layer.limits import Limits as Limits
+    from pacs_core.upper_layer.machine import Role as Role, UpperLayer as UpperLayer
     from pacs_core.upper_layer.negotiation import (
         ANY as ANY,
         AcceptedContext as AcceptedContext,
