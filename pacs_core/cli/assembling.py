@@ -1,12 +1,14 @@
 """The archive of this machine, assembled for a command."""
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from pacs_core.app import Assembly, assemble_file, restrict_files
+from pacs_core.app import Assembly, assemble_file, open_transcoder, restrict_files
 from pacs_core.cli.logs import configure_logging
 from pacs_core.cli.options import LocalOptions
+from pacs_core.contracts import PassThrough, Transcoder
 
 Overrides = Mapping[str, Mapping[str, Any]]
 
@@ -56,3 +58,23 @@ def load_assembly(path: Path | None, overrides: Overrides | None = None) -> Asse
         A required plugin is not available.
     """
     return assemble_file(path, overrides)
+
+
+def transcoder_for_command(
+    config: Path | None, *, is_needed: bool
+) -> AbstractAsyncContextManager[Transcoder]:
+    """Return what opens the transcoder of a configuration; one without codecs if none is needed.
+
+    Parameters
+    ----------
+    config : Path, optional
+        Config file, as of :data:`ConfigOption`.
+    is_needed : bool
+        If not, no plugin is imported.
+
+    Raises
+    ------
+    ConfigError, PluginError
+        As of :func:`load_assembly`.
+    """
+    return open_transcoder(load_assembly(config)) if is_needed else nullcontext(PassThrough())

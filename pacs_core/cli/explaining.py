@@ -1,12 +1,11 @@
-"""What a peer would get of files, for ``pacs explain``."""
+"""Explanation of what a peer would get of files, for ``pacs explain``."""
 
 from collections.abc import AsyncIterator, Collection, Iterable
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from pacs_core.app import Assembly, open_transcoder
 from pacs_core.association import AssociationError
-from pacs_core.cli.assembling import load_assembly
+from pacs_core.cli.assembling import transcoder_for_command
 from pacs_core.cli.errors import FAILURE
 from pacs_core.cli.file_counts import complain_of_nothing, name_skipped
 from pacs_core.cli.files import DicomFile, Skipped, Unusable, inspect_all
@@ -17,7 +16,7 @@ from pacs_core.cli.running import run_async
 from pacs_core.cli.sending import accepted_contexts
 from pacs_core.cli.session import Session, open_session
 from pacs_core.cli.store_batches import store_batches
-from pacs_core.contracts import Action, PassThrough, Plan, Transcoder
+from pacs_core.contracts import Action, Plan, Transcoder
 from pacs_core.dataset import short_name_of
 
 Answers = AsyncIterator[tuple[DicomFile, Collection[str]]]
@@ -37,12 +36,16 @@ def explain_files(
     See :func:`pacs_core.cli.commands.explain`; `transcode` says whether plugins are asked.
     """
     session = open_session(peer, options)
-    assembly = load_assembly(options.config) if transcode else None
-    return run_async(_explain, session, assembly, paths, ask, verbose)
+    transcoding = transcoder_for_command(options.config, is_needed=transcode)
+    return run_async(_explain, session, transcoding, paths, ask, verbose)
 
 
 async def _explain(
-    session: Session, assembly: Assembly | None, paths: tuple[Path, ...], ask: bool, verbose: bool
+    session: Session,
+    transcoding: AbstractAsyncContextManager[Transcoder],
+    paths: tuple[Path, ...],
+    ask: bool,
+    verbose: bool,
 ) -> int:
     files, skipped, code = [], 0, 0
     async for found in inspect_all(walk(paths)):
@@ -56,8 +59,7 @@ async def _explain(
             files.append(found)
     if not files and not code:
         return complain_of_nothing(skipped, verbose)
-    opening = nullcontext(PassThrough()) if assembly is None else open_transcoder(assembly)
-    async with opening as transcoder:
+    async with transcoding as transcoder:
         answers = (
             _ask_peer(session, transcoder, files)
             if ask

@@ -1,13 +1,12 @@
 """Files on their way to a peer by ``pacs store``."""
 
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import anyio.to_thread
 
-from pacs_core.app import Assembly, open_transcoder
 from pacs_core.association import AssociationError
-from pacs_core.cli.assembling import load_assembly
+from pacs_core.cli.assembling import transcoder_for_command
 from pacs_core.cli.errors import UsageError
 from pacs_core.cli.file_counts import FileCounts
 from pacs_core.cli.files import DicomFile, inspect_all
@@ -19,7 +18,7 @@ from pacs_core.cli.sending import FileDelivery
 from pacs_core.cli.session import Session, open_session
 from pacs_core.cli.store_batches import store_batches
 from pacs_core.concurrency import task_group
-from pacs_core.contracts import PassThrough, Transcoder
+from pacs_core.contracts import Transcoder
 
 _BATCH = 2000
 """Files that are known before the first of them is sent; bounds memory."""
@@ -42,8 +41,8 @@ def store_files(
             f"{session.peer.name} is configured to get what is de-identified: files are sent as "
             "they are, so run pacs deidentify, and send what it makes to AET@HOST:PORT"
         )
-    assembly = load_assembly(options.config) if transcode else None
-    return run_async(_store, session, paths, associations, window, assembly, verbose)
+    transcoding = transcoder_for_command(options.config, is_needed=transcode)
+    return run_async(_store, session, paths, associations, window, transcoding, verbose)
 
 
 async def _store(
@@ -51,13 +50,10 @@ async def _store(
     paths: tuple[Path, ...],
     associations: int,
     window: int,
-    assembly: Assembly | None,
+    transcoding: AbstractAsyncContextManager[Transcoder],
     verbose: bool,
 ) -> int:
     files = await anyio.to_thread.run_sync(lambda: list(walk(paths)))
-    transcoding: AbstractAsyncContextManager[Transcoder] = nullcontext(PassThrough())
-    if assembly is not None:
-        transcoding = open_transcoder(assembly)
     with progress("storing", len(files)) as advance:
         counts = FileCounts(advance, verbose)
         async with transcoding as transcoder:
