@@ -30,15 +30,15 @@ def describe_sequence(made: Made) -> None:
     if tag_of("ScanningSequence") in made.elements:
         return
     echo = {"SPIN": ["SE"], "GRADIENT": ["GR"], "BOTH": ["SE", "GR"]}
-    kinds = list(echo.get(_text(made, "EchoPulseSequence"), ()))
-    kinds += ["IR"] if _text(made, "InversionRecovery") == "YES" else []
-    kinds += ["EP"] if _text(made, "EchoPlanarPulseSequence") == "YES" else []
+    kinds = list(echo.get(made.text("EchoPulseSequence"), ()))
+    kinds += ["IR"] if made.text("InversionRecovery") == "YES" else []
+    kinds += ["EP"] if made.text("EchoPlanarPulseSequence") == "YES" else []
     made.set("ScanningSequence", *(kinds or ["RM"]))
     if "IR" in kinds and tag_of("InversionTime") not in made.elements:
         times: Sequence[str] = made.texts("InversionTimes")
         # Of several there is none that would be the one.
         made.set("InversionTime", *(times if len(times) == 1 else ()))
-    said = [(_text(made, keyword), no, code) for keyword, no, code in _VARIANTS]
+    said = [(made.text(keyword), no, code) for keyword, no, code in _VARIANTS]
     codes = [_REVERSED.get(value, code) for value, no, code in said if value and value != no]
     made.set("SequenceVariant", *(codes or ["NONE"]))
 
@@ -46,7 +46,7 @@ def describe_sequence(made: Made) -> None:
 def _options(made: Made) -> Iterator[str]:
     """Iterate over values of Scan Options (0018,0022) that follow from functional groups."""
     for keyword, no, code in _OPTIONS:
-        if (said := _text(made, keyword)) and said not in no:
+        if (said := made.text(keyword)) and said not in no:
             yield code
     kind = "".join(made.texts("ImageType")[2:3])
     if kind.startswith("CARD"):
@@ -54,11 +54,7 @@ def _options(made: Made) -> Iterator[str]:
     if kind.endswith("RESP_GATED"):
         yield "RG"
     partial = {"PHASE": "PFP", "FREQUENCY": "PFF"}
-    if (direction := _text(made, "PartialFourierDirection")) in partial:
+    if (direction := made.text("PartialFourierDirection")) in partial:
         yield partial[direction]
-    if _text(made, "SpectrallySelectedSuppression").startswith("FAT"):
+    if made.text("SpectrallySelectedSuppression").startswith("FAT"):
         yield "FS"
-
-
-def _text(made: Made, keyword: str) -> str:
-    return "\\".join(made.texts(keyword))

@@ -1,4 +1,4 @@
-"""What a multi-frame image says of its frames outside of functional groups.
+"""Attributes of frames of a multi-frame image outside of functional groups.
 
 Vectors and increments have a value for each frame (PS3.3 C.7.6.5, C.8.7.5, C.8.8.3), multi-frame
 overlays a plane (PS3.3 C.9.2), and references name frames of the image itself. A single-frame image
@@ -43,6 +43,9 @@ class Made(Protocol):
 
     def set(self, keyword: str, *values: str) -> None:
         """Give an attribute values."""
+
+    def text(self, keyword: str) -> str:
+        """Return the value of an attribute; empty if it has none."""
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """Return the values of an attribute; none if it has none."""
