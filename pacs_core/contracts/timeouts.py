@@ -1,4 +1,4 @@
-"""How long a node waits."""
+"""Timeouts of a node."""
 
 import math
 from collections.abc import Mapping

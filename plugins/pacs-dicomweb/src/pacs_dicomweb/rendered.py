@@ -230,8 +230,9 @@ class Rendering:
         offered: Sequence[Representation],
     ) -> Response:
         numbers = found.numbers
-        representation = accept(request, parameters_of(request), offered)[0].representation
-        named = first_values(parameters_of(request))
+        parameters = parameters_of(request)
+        representation = accept(request, parameters, offered)[0].representation
+        named = first_values(parameters)
         options = self._options(named, representation.name)
         annotations = annotations_of(shown.header, read_annotations(named))
         options = evolve(options, annotations=annotations)
