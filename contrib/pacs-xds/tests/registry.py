@@ -398,17 +398,21 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
-        state = {
-            "entries": {k: v.get("status").rpartition(":")[2] for k, v in STORE.entries.items()},
-            "documents": list(STORE.contents),
-            "problems": STORE.problems,
-            "log": STORE.log,
-            "patients": {k: identifiers(v)["patientId"] for k, v in STORE.entries.items()},
-            "headers": STORE.headers,
-            "assertions": STORE.assertions,
-            "codes": {key: list(codes_of(each)) for key, each in STORE.entries.items()},
-        }
-        self.answer("application/json", json.dumps(state).encode())
+        with STORE.lock:  # others write meanwhile
+            state = {
+                "entries": {
+                    k: v.get("status").rpartition(":")[2] for k, v in STORE.entries.items()
+                },
+                "documents": list(STORE.contents),
+                "problems": STORE.problems,
+                "log": STORE.log,
+                "patients": {k: identifiers(v)["patientId"] for k, v in STORE.entries.items()},
+                "headers": STORE.headers,
+                "assertions": STORE.assertions,
+                "codes": {key: list(codes_of(each)) for key, each in STORE.entries.items()},
+            }
+            encoded = json.dumps(state).encode()
+        self.answer("application/json", encoded)
 
     def do_POST(self):
         if self.headers.get("Transfer-Encoding") == "chunked":
