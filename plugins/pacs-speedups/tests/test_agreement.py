@@ -96,3 +96,17 @@ def test_they_agree_on_what_nests_deeply(depth, undefined):
         value = head(0x0008_1140, b"SQ", length, "<", True) + value
         value += head(0xFFFE_E0DD, b"", 0, "<", True) * undefined
     agree(value, EXPLICIT_VR_LITTLE_ENDIAN, sizes=(0, 100), thorough=True)
+
+
+@pytest.mark.parametrize("group", [0xFFFF, 0xFFFE, 0x0002])
+@pytest.mark.parametrize("length", ["defined", "undefined"])
+def test_they_agree_on_what_is_in_no_item(group, length):
+    """Above the group of items there is nothing (PS3.5 §7.1): it is refused wherever it stands."""
+    inner = head(group << 16, b"SQ", UNDEFINED, "<", True) + head(0xFFFE_E0DD, b"", 0, "<", True)
+    value = head(0xFFFE_E000, b"", len(inner), "<", True) + inner
+    if length == "undefined":
+        value += head(0xFFFE_E0DD, b"", 0, "<", True)
+    size = UNDEFINED if length == "undefined" else len(value)
+    for tag in (0x0008_0018, 0x0008_1140):
+        data = head(tag, b"SQ", size, "<", True) + value
+        agree(data, EXPLICIT_VR_LITTLE_ENDIAN, sizes=(0, 1), thorough=False)

@@ -196,7 +196,7 @@ static int64_t pass_sequence(const Walk *walk, int64_t at, uint32_t length)
         else {
             Element element;
             if (in_sequence || !read_element(walk, at, stop, &element)
-                || element.tag >> 16 < FIRST_GROUP) {
+                || element.tag >> 16 < FIRST_GROUP || element.tag >> 16 > ITEM_GROUP) {
                 return -1;
             }
             claimed = element.length;
