@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import cattrs
 import pytest
 import trustme
@@ -25,6 +26,7 @@ from pacs_audit_atna import pacs_audit_sinks, pacs_config
 from pacs_audit_atna.config import AuditAtnaConfig
 from pacs_audit_atna.sink import CollectorSink
 from pacs_audit_atna.spool import Spool, SpoolFullError
+from pacs_audit_atna.transports import StreamTransport, _wait_until_acknowledged
 
 from pacs_core.contracts import (
     AuditEvent,
@@ -408,3 +410,17 @@ async def test_the_wait_for_a_collector_that_is_away_holds_nothing_up(tmp_path: 
         await asyncio.sleep(0.3)
         started = time.monotonic()
     assert time.monotonic() - started < 4.0, "who stops does not wait for who is away"
+
+
+async def test_what_closes_while_a_batch_is_under_way_is_a_failure_like_others() -> None:
+    """The collector's alert closes the connection between two looks at it."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        transport = StreamTransport("127.0.0.1", port, None, 10.0)
+        _, writer, _ = await transport._connect()
+        writer.transport.abort()
+        await anyio.lowlevel.checkpoint()
+        with pytest.raises(ConnectionResetError, match="closed the connection"):
+            await _wait_until_acknowledged(writer)
+        await transport.close()

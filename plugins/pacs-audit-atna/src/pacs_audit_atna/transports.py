@@ -131,7 +131,9 @@ class StreamTransport(Transport):
 async def _wait_until_acknowledged(writer: asyncio.StreamWriter) -> None:
     connection = writer.get_extra_info("socket")
     while True:
-        unsent = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, _COUNT.pack(0))
+        if (descriptor := connection.fileno()) < 0:  # closed while nobody was looking
+            raise ConnectionResetError("the collector has closed the connection")
+        unsent = fcntl.ioctl(descriptor, termios.TIOCOUTQ, _COUNT.pack(0))
         if not _COUNT.unpack(unsent)[0] and not writer.transport.get_write_buffer_size():
             return
         if writer.is_closing():
