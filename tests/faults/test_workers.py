@@ -47,6 +47,10 @@ def is_alive(pid):
         return False
 
 
+def workers_that_accepted(node):
+    return re.findall(r"(W\d)A\d+: accepted", node.log.read_text())
+
+
 async def echo(node, times=8):
     for _ in range(times):
         async with connect(node.peer, ECHO) as association:
@@ -145,11 +149,14 @@ async def test_the_limit_on_associations_is_the_nodes(pacs_process):
 
 
 async def test_a_worker_with_less_to_do_takes_the_next_connection(pacs_process):
-    node = pacs_process(TWO)
+    node, accepted = pacs_process(TWO), list[str]()
+    while len(set(accepted)) < 2:  # a worker may still begin
+        await echo(node)
+        accepted = workers_that_accepted(node)
     async with AsyncExitStack() as stack:
         for _ in range(8):
             await stack.enter_async_context(connect(node.peer, ECHO))
-        accepted = re.findall(r"(W\d)A\d+: accepted", node.log.read_text())
+        accepted = workers_that_accepted(node)[len(accepted) :]
     shares = Counter(accepted)
     # Had all waited for whoever is first, one of them would have got all, more often than not.
     assert len(accepted) == 8

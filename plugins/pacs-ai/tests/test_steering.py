@@ -222,13 +222,13 @@ def test_a_command_asks_and_requests_are_cancelled_by_command_and_over_http(
     until(lambda: services.working == 2)
     at_work = services.asked[-2:]
     waiting = [each for each in numbers if each not in at_work]
-    assert site.run("ai", "cancel", str(at_work[0])) == 0
-    assert f"request {at_work[0]} is cancelled" in capsys.readouterr().out
     cancelled = place.post(f"requests/{waiting[0]}/cancel")
     assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")
     again = place.post(f"requests/{waiting[0]}/cancel")
     assert (again.status_code, "cancelled already" in again.text) == (409, True)
     assert place.post("requests/9999/cancel").status_code == 404
+    assert site.run("ai", "cancel", str(at_work[0])) == 0
+    assert f"request {at_work[0]} is cancelled" in capsys.readouterr().out
     assert site.run("ai", "cancel", str(at_work[0])) == 1
     assert "is cancelled already" in capsys.readouterr().err
     # The place of the one that was at work is free at once: the other that waits is asked.
