@@ -106,11 +106,35 @@ def test_text_tells_neither_age_nor_year_of_birth() -> None:
         ("Alter 092", "Alter 90"), ("at the age of 101.", "at the age of 90."),
         ("89 years", "89 years"), ("aged 95 months", "aged 95 months"), ("95 mm", "95 mm"),
         ("image 95 of 120", "image 95 of 120"), ("1995 years", "1995 years"), ("-95 HU", "-95 HU"),
+        ("97J", "90J"), ("91 yoM", "90 yoM"), ("92yof,", "90yof,"), ("91 y.o", "90 y.o"),
+        ("93-jährige", "90-jährige"), ("aged 101", "aged 90"), ("95 J of energy", "95 J of energy"),
+        ("a ninety-one year old", "a 90 year old"), ("Ninety four years", "90 years"),
+        ("one hundred and two-year-old", "90-year-old"), ("a hundred years", "90 years"),
+        ("aged ninety-nine", "aged 90"), ("at the age of one hundred", "at the age of 90"),
+        ("dreiundneunzigjährige Frau", "90jährige Frau"),
+        ("hundertein Jahre", "90 Jahre"), ("fünfundneunzig Jahre", "90 Jahre"),
+        ("quatre-vingt-dix-sept ans", "90 ans"), ("nonante et un ans", "90 ans"),
+        ("cent deux ans", "90 ans"), ("noventa y tres años", "90 años"),
+        ("noventa e dois anos", "90 anos"), ("novantotto anni", "90 anni"),
+        ("centodue anni", "90 anni"), ("drieënnegentig jaar", "90 jaar"),
+        ("vierennegentigjarige", "90jarige"), ("a nonagenarian", "a 90"), ("centenarian", "90"),
+        ("woman in her late nineties", "woman in her 90"),
+        ("quatre-vingts ans", "quatre-vingts ans"), ("eighty-nine years", "eighty-nine years"),
+        ("ninety-one days", "ninety-one days"), ("hundred mm", "hundred mm"),
+        ("a hundred images", "a hundred images"), ("cent images", "cent images"),
+        ("nonanatomical, centering", "nonanatomical, centering"),
         ("90Y-SIRT", "90Y-SIRT"), ("120 kV 300 mA", "120 kV 300 mA"), ("average 95", "average 95"),
     ],
 )  # fmt: skip
 def test_ages_in_text(text: str, cleaned: str) -> None:
     assert cap_ages(text, 89) == cleaned
+
+
+def test_another_limit_for_words() -> None:
+    assert cap_ages("ninety-one years, one hundred and three years", 99) == (
+        "ninety-one years, 100 years"
+    )
+    assert cap_ages("a nonagenarian", 99) == "a nonagenarian"
 
 
 def item(scheme: str, code: str, **values: object) -> Dataset:
@@ -151,13 +175,14 @@ def test_content_items_tell_neither_age_nor_birth_date() -> None:
 
 def test_a_profile_that_keeps_text_is_found_out(run: Callable, tmp_path: Path) -> None:
     """The proof finds ages that a careless profile keeps in text, and says where."""
-    for number, text in enumerate(("seen at 95 years", "born 1928", "nothing")):
+    told = ("seen at 95 years", "born 1928", "a ninety-five-year-old", "ninety five years")
+    for number, text in enumerate((*told, "ninety-six years")):
         dataset = make_instance(PatientAge="095Y", PatientBirthDate="19280423", ImageComments=text)
         dataset.SOPInstanceUID += f".{number}"
         save(tmp_path / "in" / f"{number}", dataset)
     (tmp_path / "pacs.toml").write_text(CONFIG.format('keep = ["ImageComments", "PatientAge"]'))
     result = run("in", "out", "--config", "pacs.toml", "--report", "r", "--jobs", 1)
-    assert (result.code, result.out) == (1, "1 instance de-identified, 2 leaking\n")
-    assert result.err.count("(0020,4000)") == 2
+    assert (result.code, result.out) == (1, "1 instance de-identified, 4 leaking\n")
+    assert result.err.count("(0020,4000)") == 4
     made = dcmread(next((tmp_path / "out").rglob("*.dcm")))
     assert made[Tag("PatientAge")].value == "090Y"

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Iterator
 from datetime import date
+from functools import cache
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
+
+from pacs_deidentify.number_words import words_of_years, years_in_words
 
 # Theory of operation
 #
@@ -17,6 +20,7 @@ from pydicom.dataset import Dataset
 # not stay whatever is to be kept, for together with the date of the study it tells the age.
 
 DEFAULT_OLDEST: Final = 89
+_FIRST_IN_WORDS: Final = 90
 
 _DAYS: Final = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 _AGE: Final = re.compile(r"(\d{1,4}) ?([DWMY]?)", re.IGNORECASE)
@@ -35,15 +39,34 @@ _BIRTH_DATES: Final = frozenset({0x0010_0030, 0x0010_0033})
 _OF_STUDY: Final = ("StudyDate", "SeriesDate", "AcquisitionDate", "AcquisitionDateTime")
 
 _NUMBER: Final = r"(?<!\w)(?<!\d[.,/])0?(\d{2,3})(?:[.,]\d+)?"
+_YEARS: Final = (
+    r"years?|yrs?|y\.?/?o\.?[fmw]?|y(?:/?[mf])?|jahren?|jahre|j[äa]e?hr\w*|jaar|jarige|ans|a[ñn]os|"
+    r"anos|anni"
+)
+_OF_AGE: Final = (
+    r"(?<!\w)(?:aged?|alter|[âa]ge|edad|idade|et[àa]|leeftijd)(?:[ \t]*(?:of|de|von|[:=]))?[ \t]*"
+)
 _IN_TEXT: Final = re.compile(
-    # 95 years, 95-year-old, 95 yo, 95 y/o, 95Y, 95yM, 95-jähriger, 95 ans
-    rf"{_NUMBER}(?=[ \t-]{{0,3}}(?:years?|yrs?|y\.?/?o\.?|y(?:/?[mf])?|jahren?|jahre|j[äa]e?hr\w*|"
-    r"j\.|jaar|jarige|ans|a[ñn]os|anni)(?!\w))"
+    # 95 years, 95-year-old, 95 yo, 95 y/o, 95Y, 95yM, 95-jähriger, 95 ans, 95J
+    rf"{_NUMBER}(?:(?=[ \t-]{{0,3}}(?:{_YEARS}|j\.)(?!\w))|(?=(?-i:J)(?!\w)))"
     # aged 95, age: 95, but no months
-    r"|(?<!\w)(?:aged?|alter|[âa]ge|edad|idade|et[àa]|leeftijd)(?:[ \t]*(?:of|de|von|[:=]))?[ \t]*"
+    rf"|{_OF_AGE}"
     r"0?(\d{2,3})(?!\w|[.,]\d|[ \t-]*(?:m|w|d|tag|woch|jour|sem|d[íi]a)\w*)",
     re.IGNORECASE,
 )
+_GROUP: Final = re.compile(
+    r"(?<!\w)(?:super-?)?(?:nona|cente)(?:g[eé])?nari(?:ans?|[oa]s?)(?!\w)"
+    r"|(?<!\w)(?:nonag[eé]naire|centenaire)s?(?!\w)"
+    r"|(?<!\w)(in (?:his|her|their) )(?:(?:early|mid|late)[ -])?nineties(?!\w)",
+    re.IGNORECASE,
+)
+"""Words for people who are older than 89."""
+
+_STEMS: Final = (
+    "ninet", "nonag", "centena", "hundred", "neunzig", "hundert", "vingt", "nonant", "cent ",
+    "cent-", "noventa", "novant", "cento", "centu", "cien", "cem", "negentig", "honderd",
+)  # fmt: skip
+"""Some of them are in all words for such ages: most texts have none, and the words take time."""
 
 
 def cap_age(text: str, oldest: int) -> str | None:
@@ -69,6 +92,8 @@ def cap_ages(text: str, oldest: int) -> str:
     'a 90-year-old, fell at the age of 90; mother aged 90, son 60 yo'
     >>> cap_ages("aged 95 months, 120 kV, 90Y, 95 mm", 89)
     'aged 95 months, 120 kV, 90Y, 95 mm'
+    >>> cap_ages("ninety-one year old, dreiundneunzigjährig, quatre-vingt-douze ans", 89)
+    '90 year old, 90jährig, 90 ans'
     """
 
     def cap(match: re.Match[str]) -> str:
@@ -78,7 +103,32 @@ def cap_ages(text: str, oldest: int) -> str:
         start = match.start(group) - match.start()
         return f"{match[0][:start].removesuffix('0')}{oldest + 1}"
 
-    return _IN_TEXT.sub(cap, text)
+    text = _IN_TEXT.sub(cap, text)
+    lower = text.lower()
+    return _cap_words(text, oldest) if any(stem in lower for stem in _STEMS) else text
+
+
+def _cap_words(text: str, oldest: int) -> str:
+    pattern, values = _words_pattern()
+
+    def cap(match: re.Match[str]) -> str:
+        words = match[1] or match[2]
+        years = values[" ".join(re.split(r"[ \t-]+", words.lower()))]
+        return match[0].replace(words, str(oldest + 1)) if years > oldest else match[0]
+
+    text = pattern.sub(cap, text)
+    if oldest >= _FIRST_IN_WORDS:
+        return text
+    return _GROUP.sub(lambda match: f"{match[1] or ''}{oldest + 1}", text)
+
+
+@cache
+def _words_pattern() -> tuple[re.Pattern[str], dict[str, int]]:
+    words, values = years_in_words()
+    return re.compile(
+        rf"(?<!\w)({words})(?=[ \t-]{{0,3}}(?:{_YEARS})(?!\w))|{_OF_AGE}({words})(?!\w)",
+        re.IGNORECASE,
+    ), values
 
 
 def age_forms(text: str) -> set[str]:
@@ -93,8 +143,10 @@ def age_forms(text: str) -> set[str]:
     if years is None:
         return set()
     n = int(years)
+    words = {form for each in words_of_years(n) for form in (each, each.replace(" ", "-"))}
+    in_words = {form + years for form in words for years in ("-year", " year", " years", " ans")}
     after = ("Y", " Y", "yo", " yo", " y/o", " years", " year", "-year-old", " yrs", "yrs")
-    return {f"{n:03d}Y", f"aged {n}", f"age {n}", *(f"{n}{form}" for form in after)}
+    return {f"{n:03d}Y", f"aged {n}", f"age {n}", *(f"{n}{form}" for form in after), *in_words}
 
 
 def find_old_ages(dataset: Dataset, oldest: int) -> Iterator[str]:
