@@ -63,10 +63,13 @@ def _ours_secured(durability: str) -> Command:
     return command
 
 
-def _ours_on_the_web(directory: Path, port: int, web_port: int) -> Sequence[str]:
-    command = _ours("commit")(directory, port, 0)
-    with (directory / "pacs.toml").open("a") as config:
-        config.write(f"[plugin.web]\nport = {web_port}\n")
+def _ours_on_the_web(durability: str) -> Command:
+    def command(directory: Path, port: int, web_port: int) -> Sequence[str]:
+        program = _ours(durability)(directory, port, 0)
+        with (directory / "pacs.toml").open("a") as config:
+            config.write(f"[plugin.web]\nport = {web_port}\n")
+        return program
+
     return command
 
 
@@ -229,22 +232,25 @@ def _orthanc_in_postgresql(directory: Path, server: Path) -> None:
     config.write_text(json.dumps(settings))
 
 
-def _orthanc_on_the_web(directory: Path, port: int, web_port: int) -> Sequence[str]:
-    command = _orthanc(sync=True)(directory, port, 0)
-    config = directory / "orthanc.json"
-    settings = json.loads(config.read_text()) | {
-        "HttpServerEnabled": True,
-        "HttpPort": web_port,
-        "HttpThreadsCount": 32,
-        "KeepAlive": True,
-        "TcpNoDelay": True,
-        "HttpCompressionEnabled": False,
-        "AuthenticationEnabled": False,
-        "RemoteAccessAllowed": False,
-        "Plugins": [str(_ORTHANC_DICOMWEB)],
-        "DicomWeb": {"Enable": True, "EnableMetadataCache": True},
-    }
-    config.write_text(json.dumps(settings))
+def _orthanc_on_the_web(*, sync: bool) -> Command:
+    def command(directory: Path, port: int, web_port: int) -> Sequence[str]:
+        program = _orthanc(sync=sync)(directory, port, 0)
+        config = directory / "orthanc.json"
+        settings = json.loads(config.read_text()) | {
+            "HttpServerEnabled": True,
+            "HttpPort": web_port,
+            "HttpThreadsCount": 32,
+            "KeepAlive": True,
+            "TcpNoDelay": True,
+            "HttpCompressionEnabled": False,
+            "AuthenticationEnabled": False,
+            "RemoteAccessAllowed": False,
+            "Plugins": [str(_ORTHANC_DICOMWEB)],
+            "DicomWeb": {"Enable": True, "EnableMetadataCache": True},
+        }
+        config.write_text(json.dumps(settings))
+        return program
+
     return command
 
 
@@ -428,22 +434,30 @@ CONTESTANTS = (
         missing=needs("Orthanc"),
         max_associations=32,
     ),
-    Contestant(
-        "ours-web",
-        durable=True,
-        does=frozenset({"web", "ours"}),
-        command=_ours_on_the_web,
-        settings='as ours-commit, with the web server; durability "commit"',
-        called="PACS",
+    *(
+        Contestant(
+            name,
+            durable=durability == "commit",
+            does=frozenset({"web", "ours"}),
+            command=_ours_on_the_web(durability),
+            settings=f'as ours-commit, with the web server; durability "{durability}"',
+            called="PACS",
+        )
+        for name, durability in (("ours-web", "commit"), ("ours-web-behind", "write-behind"))
     ),
-    Contestant(
-        "orthanc-web",
-        durable=True,
-        does=frozenset({"web"}),
-        command=_orthanc_on_the_web,
-        settings="as orthanc-sync, with HTTP (KeepAlive, TcpNoDelay, no compression, 32 threads) "
-        "and the DICOMweb plugin with its cache of metadata",
-        missing=lambda: "" if _ORTHANC_DICOMWEB.exists() else "orthanc-dicomweb is not installed",
-        max_associations=32,
+    *(
+        Contestant(
+            name,
+            durable=sync,
+            does=frozenset({"web"}),
+            command=_orthanc_on_the_web(sync=sync),
+            settings=f"as {name.replace('-web', '')}, with HTTP (KeepAlive, TcpNoDelay, no "
+            "compression, 32 threads) and the DICOMweb plugin with its cache of metadata",
+            missing=lambda: (
+                "" if _ORTHANC_DICOMWEB.exists() else "orthanc-dicomweb is not installed"
+            ),
+            max_associations=32,
+        )
+        for name, sync in (("orthanc-web-sync", True), ("orthanc-web-nosync", False))
     ),
 )

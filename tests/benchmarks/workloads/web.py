@@ -148,10 +148,8 @@ class Web:
                 size += count
         return size
 
-    def store(self, instances: Sequence[bytes]) -> None:
-        """Store Part 10 files in one request."""
-        head = f"\r\n--{_BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
-        body = b"".join(head + each for each in instances) + f"\r\n--{_BOUNDARY}--\r\n".encode()
+    def store(self, body: bytes) -> None:
+        """Store what a body has."""
         kind = f'multipart/related; type="application/dicom"; boundary={_BOUNDARY}'
         headers = {"Content-Type": kind, "Accept": _TYPES["json"]}
         self.connection.request("POST", f"{self.root}/studies", body=body, headers=headers)
@@ -225,13 +223,20 @@ def _check(body: bytes, wanted: int) -> None:
         raise PeerError(f"{found} objects instead of {wanted}")
 
 
+def _body_of(instances: Sequence[bytes]) -> bytes:
+    """Return Part 10 files as the body of a request."""
+    head = f"\r\n--{_BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+    return b"".join(head + each for each in instances) + f"\r\n--{_BOUNDARY}--\r\n".encode()
+
+
 def _upload(web: Web, shape_name: str, uploaded: int, first: int, *, together: bool) -> float:
     shape = data.SHAPES[shape_name]
     files = [data.part10(shape, first, first, first + number) for number in range(uploaded)]
+    bodies = [_body_of(batch) for batch in ([files] if together else [[file] for file in files])]
     # Preparing them may take longer than a server holds an idle connection.
     web.connection.close()
     web.connection.connect()
     began = monotonic()
-    for batch in [files] if together else [[file] for file in files]:
-        web.store(batch)
+    for body in bodies:
+        web.store(body)
     return (monotonic() - began) * 1000
