@@ -74,6 +74,7 @@ from pacs_core.contracts import (
     Difference,
     Durability,
     EntityPath,
+    Fingerprint,
     Index,
     IngestObservers,
     IngestResult,
@@ -425,6 +426,10 @@ class NodeArchive(RangeReadingArchive):
     def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
         """Iterate over matching instances, see :meth:`Index.instances`."""
         return self._index.instances(query)
+
+    async def fingerprint(self, query: Query) -> Fingerprint:
+        """Return how many instances match, and a digest of them, see :meth:`Index.fingerprint`."""
+        return await self._index.fingerprint(query)
 
     def searchable_tags(self, level: Level) -> frozenset[int]:
         """Tags that a query at `level` may match on or return."""

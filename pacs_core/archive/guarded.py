@@ -25,6 +25,7 @@ from pacs_core.contracts import (
     DeletionReport,
     Difference,
     EntityPath,
+    Fingerprint,
     Frame,
     IngestResult,
     InstanceHeader,
@@ -185,6 +186,10 @@ class GuardedArchive(Archive):
         async with closing(found):
             async for instance in found:
                 yield instance
+
+    async def fingerprint(self, query: Query) -> Fingerprint:
+        """Return how many instances match that may be read, and a digest of them."""
+        return await self._archive.fingerprint(await self._restrict(query, self._reading))
 
     def searchable_tags(self, level: Level) -> frozenset[int]:
         """Tags that a query at `level` may match on or return."""

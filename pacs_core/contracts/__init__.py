@@ -178,6 +178,7 @@ if TYPE_CHECKING:
         InstanceEvent as InstanceEvent,
         InstanceEventKind as InstanceEventKind,
     )
+    from pacs_core.contracts.fingerprints import Fingerprint as Fingerprint
     from pacs_core.contracts.frames import (
         Frame as Frame,
         FrameCount as FrameCount,
@@ -475,6 +476,7 @@ import_on_demand(
 .durability Durability
 .errors ERRORS ErrorStatus dimse_error_of find_error_status http_status_of
 .events EventHandler InstanceEvent InstanceEventKind
+.fingerprints Fingerprint
 .frames Frame FrameCount FrameNotFoundError InstanceHeader UnreadableFramesError
 .headers CONSIDERED merge precedence
 .health HealthCheck HealthChecks HealthResult

@@ -11,6 +11,8 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Final
 
+from attrs import evolve
+
 from pacs_core.concurrency import closing
 from pacs_core.contracts.access import AccessAction, AccessTarget
 from pacs_core.contracts.availability import Availability, RecallProgress, RecallReport
@@ -22,6 +24,7 @@ from pacs_core.contracts.corrections import (
 from pacs_core.contracts.deletion import DeletionReport
 from pacs_core.contracts.deletion_bin import DeletedInstance
 from pacs_core.contracts.differences import Difference
+from pacs_core.contracts.fingerprints import Fingerprint
 from pacs_core.contracts.frames import Frame, FrameCount, FrameNotFoundError, InstanceHeader
 from pacs_core.contracts.ingest import IngestResult
 from pacs_core.contracts.instance import (
@@ -134,6 +137,11 @@ class Archive(ABC):
     @abstractmethod
     def instances(self, query: Query) -> AsyncIterator[StoredInstance]:
         """Iterate over matching instances, see :meth:`Index.instances`."""
+
+    async def fingerprint(self, query: Query) -> Fingerprint:
+        """Return how many instances match, and a digest of them, see :meth:`Index.fingerprint`."""
+        everything = evolve(query, limit=None, offset=0, order=())
+        return await Fingerprint.of_instances(self.instances(everything))
 
     @abstractmethod
     def searchable_tags(self, level: Level) -> frozenset[int]:

@@ -13,6 +13,7 @@ from pacs_core.contracts.component import Component
 from pacs_core.contracts.conflicts import Conflict
 from pacs_core.contracts.corrections import CorrectionLog
 from pacs_core.contracts.durability import Durability
+from pacs_core.contracts.fingerprints import Fingerprint
 from pacs_core.contracts.instance import InstancePath, InstanceRecord, StoredInstance
 from pacs_core.contracts.leases import Leases
 from pacs_core.contracts.metadata import PreparedMetadata
@@ -252,6 +253,15 @@ class Index(Component, ABC):
 
         Ordered by study, series and Instance Number. Batched like :meth:`search`.
         """
+
+    async def fingerprint(self, query: Query) -> Fingerprint:
+        """Return how many instances :meth:`instances` finds, and a digest of their content.
+
+        ``limit``, ``offset`` and ``order`` do not matter. Override it where it costs less than to
+        find them.
+        """
+        everything = evolve(query, limit=None, offset=0, order=())
+        return await Fingerprint.of_instances(self.instances(everything))
 
     async def corrected(self) -> AsyncIterator[StoredInstance]:
         """Iterate over the instances to which corrections apply, in bounded memory.

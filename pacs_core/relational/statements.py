@@ -61,6 +61,15 @@ class Matching:
         text = f"{self.scope.text}SELECT count(*) FROM {self.tables} WHERE {self.where.text}"  # noqa: S608
         return text, (*self.scope.parameters, *self.where.parameters)
 
+    def contents_statement(self) -> tuple[str, tuple[Any, ...]]:
+        """Return the statement for what :meth:`Fingerprint.of` takes, of matching instances."""
+        order = ", ".join(f"{self.dialect.as_is}{column}" for column in self.order)
+        text = (
+            f"{self.scope.text}SELECT instance.SOPInstanceUID, instance.digest, "  # noqa: S608
+            f"instance.corrections FROM {self.tables} WHERE {self.where.text} ORDER BY {order}"
+        )
+        return text, (*self.scope.parameters, *self.where.parameters)
+
     def statement(self, after: Key, size: int, skip: int) -> tuple[str, tuple[Any, ...]]:
         """Return the statement for up to `size` keys after another, and its parameters.
 

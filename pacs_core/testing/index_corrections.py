@@ -10,6 +10,7 @@ from pacs_core.contracts import (
     CorrectionLog,
     Durability,
     EntityPath,
+    Fingerprint,
     Index,
     InstanceRecord,
     Level,
@@ -104,6 +105,8 @@ class IndexCorrections:
             assert listed["1.2.3.1.1.1"] == located
             assert listed["1.2.3.1.1.2"].corrections == ()
             assert [i async for i in index.corrected()] == [located]
+            fingerprint = await index.fingerprint(_ALL)
+            assert fingerprint == await Fingerprint.of_instances(index.instances(_ALL))
         removed = await index.remove(path("1"))
         assert removed == located
         assert [i async for i in index.corrected()] == []

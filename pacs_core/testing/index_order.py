@@ -4,9 +4,14 @@
 import pytest
 from attrs import evolve
 
-from pacs_core.contracts import Index, Level, Order, Query, SingleValue
+from pacs_core.contracts import Fingerprint, Index, InstanceRecord, Level, Order, Query, SingleValue
 from pacs_core.dataset import tag_of
-from pacs_core.testing.index_harness import make_record
+from pacs_core.testing.index_harness import make_record, path
+
+
+def _record_with(digest: bytes, name: str) -> InstanceRecord:
+    record = make_record(name)
+    return evolve(record, instance=evolve(record.instance, digest=digest))
 
 
 class IndexOrder:
@@ -23,6 +28,35 @@ class IndexOrder:
         assert await index.count(Query(Level.STUDY, (SingleValue(modality, "US"),))) == 0
         only = (SingleValue(modality, "CT"),)
         assert await index.count(Query(Level.STUDY, restrictions=only)) == 4
+
+    async def test_a_fingerprint_is_of_all_that_match(self, index: Index) -> None:
+        series = Query(Level.SERIES, (SingleValue(tag_of("SeriesInstanceUID"), "1.2.3.1.1"),))
+        assert (await index.fingerprint(series)).instances == 0
+        told = set()
+        for n in range(600):
+            await index.add(_record_with(b"%032d" % n, f"1.1.{n}"))
+            if n % 200 == 199:
+                made = await index.fingerprint(series)
+                assert made == await Fingerprint.of_instances(index.instances(series))
+                assert (made.instances, len(made.digest)) == (n + 1, 16)
+                told.add(made.digest)
+        assert await index.fingerprint(evolve(series, limit=3, offset=9)) == made
+        # What lies elsewhere does not matter, and what is not shown does not count.
+        await index.add(_record_with(bytes(32), "1.2.1"))
+        assert await index.fingerprint(series) == made
+        few = evolve(series, restrictions=(SingleValue(tag_of("Modality"), "US"),))
+        assert (await index.fingerprint(few)).instances == 0
+        await index.remove(path("1.1.7"))
+        told.add((await index.fingerprint(series)).digest)
+        await index.replace(_record_with(b"other", "1.1.8"))
+        told.add((await index.fingerprint(series)).digest)
+        assert len(told) == 5
+        one = Query(Level.IMAGE, (SingleValue(tag_of("SOPInstanceUID"), "1.2.3.1.1.9"),))
+        assert (await index.fingerprint(one)).instances == 1
+        # The content of one is not known.
+        await index.add(_record_with(b"", "1.1.700"))
+        unknown = await index.fingerprint(series)
+        assert (unknown.instances, unknown.digest) == (600, b"")
 
     @pytest.mark.parametrize(
         ("keyword", "values"),

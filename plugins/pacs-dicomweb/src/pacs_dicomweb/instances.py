@@ -10,6 +10,7 @@ from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     Archive,
     Availability,
+    Fingerprint,
     InstanceNotFoundError,
     InstancePath,
     Level,
@@ -93,6 +94,12 @@ def entity_tag(instances: Iterable[StoredInstance], *form: str) -> str:
         if instance.corrections:
             digest.update(repr((instance.corrections, instance.identity)).encode())
     return f'"{digest.hexdigest()}"'
+
+
+def tag_of_fingerprint(found: Fingerprint, *form: str) -> str:
+    """Return the ETag as of :func:`entity_tag`, for what is made of all instances of a query."""
+    digest = hashlib.blake2b("\n".join(form).encode() + found.digest, digest_size=16)
+    return f'"{digest.hexdigest()}"' if found.digest else ""
 
 
 def matches_tag(header: str, tag: str) -> bool:

@@ -12,15 +12,15 @@ from starlette.responses import Response
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     Archive,
+    InstanceNotFoundError,
     Outcome,
     Query,
-    StoredInstance,
     bulk_data_reference,
     resolve_bulk_data,
 )
 from pacs_core.dataset import DataElement, ElementPath, MalformedDataset, ModelOptions
 from pacs_core.dataset.xml_model import write_xml
-from pacs_dicomweb.instances import entity_tag, instances_of, is_unchanged, query_of
+from pacs_dicomweb.instances import is_unchanged, query_of, tag_of_fingerprint
 from pacs_dicomweb.searching import OFFERED
 from pacs_dicomweb.service import (
     RETRIEVED,
@@ -51,22 +51,24 @@ class MetadataRetrieval:
         """Answer GET of metadata, as they come from the archive."""
         parameters, resource = parameters_of(request), resource_of(request)
         choice = accept(request, parameters, OFFERED)[0]
-        archive = self._service.archive(request)
-        instances = await instances_of(archive, resource)
+        archive, query = self._service.archive(request), query_of(resource)
+        found = await archive.fingerprint(query)
+        if not found.instances:
+            raise InstanceNotFoundError(f"there is no {resource}")
         url = self._service.url(request)
-        tag = entity_tag(instances, choice.representation.name, url)
+        tag = tag_of_fingerprint(found, choice.representation.name, url)
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
-        details = {"metadata": True, "instances": len(instances)}
+        details = {"metadata": True, "instances": found.instances}
         await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, (resource.study,))
         headers = {"ETag": f"W/{tag}"} if tag else {}
         if choice.representation == XML_PARTS:
             boundary = new_boundary()
-            content = write_multipart(_xml_parts(archive, instances, url), boundary)
+            content = write_multipart(_xml_parts(archive, query, url), boundary)
             headers["Content-Type"] = XML_PARTS.content_type(boundary)
             return StreamResponse(content, headers=headers)
         headers["Content-Type"] = choice.representation.name
-        return StreamResponse(_json(archive, query_of(resource), url), headers=headers)
+        return StreamResponse(_json(archive, query, url), headers=headers)
 
 
 async def _json(archive: Archive, query: Query, url: str) -> AsyncIterator[bytes]:
@@ -83,18 +85,17 @@ async def _json(archive: Archive, query: Query, url: str) -> AsyncIterator[bytes
     yield b"".join((*gathered, b"]"))
 
 
-async def _xml_parts(
-    archive: Archive, instances: list[StoredInstance], url: str
-) -> AsyncIterator[OutgoingPart]:
-    for instance in instances:
-        resource = resource_of_instance(instance.identity)
-        try:
-            header = await archive.header(instance)
-        except MalformedDataset:
-            continue  # what cannot be read has been stored, and can be retrieved
-        options = ModelOptions(refer=_references(url, resource))
-        text = "".join(write_xml(header.elements, options)).encode("utf-8", "replace")
-        yield OutgoingPart(XML_PARTS.name, text, location=f"{url}{resource.path}/metadata")
+async def _xml_parts(archive: Archive, query: Query, url: str) -> AsyncIterator[OutgoingPart]:
+    async with closing(archive.instances(query)) as instances:
+        async for instance in instances:
+            resource = resource_of_instance(instance.identity)
+            try:
+                header = await archive.header(instance)
+            except MalformedDataset:
+                continue  # what cannot be read has been stored, and can be retrieved
+            options = ModelOptions(refer=_references(url, resource))
+            text = "".join(write_xml(header.elements, options)).encode("utf-8", "replace")
+            yield OutgoingPart(XML_PARTS.name, text, location=f"{url}{resource.path}/metadata")
 
 
 def _references(url: str, resource: Resource) -> Callable[[ElementPath, DataElement], str]:

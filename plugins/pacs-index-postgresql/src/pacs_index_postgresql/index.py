@@ -7,6 +7,7 @@ from typing import Any
 from pacs_core.contracts import (
     Conflict,
     Durability,
+    Fingerprint,
     Index,
     IndexRebuild,
     IndexResult,
@@ -269,6 +270,11 @@ class PostgresqlIndex(Index):
         found = matching_instances(self._dialect, self._catalog, query)
         reading = read_instances(self._dialect, LOCATION, stored_instance)
         return self._batches(query, found, reading)
+
+    async def fingerprint(self, query: Query) -> Fingerprint:
+        """Return number and digest of the instances that match, see :meth:`Index.fingerprint`."""
+        found = matching_instances(self._dialect, self._catalog, query)
+        return await self._searcher.fingerprint(found)
 
     async def _batches(self, query: Query, found: Matching, reading: Reading) -> AsyncIterator[Any]:
         paging = Paging(found, query.limit, query.offset)

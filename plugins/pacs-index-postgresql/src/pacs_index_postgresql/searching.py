@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
+from pacs_core.contracts import Fingerprint
 from pacs_core.relational import Matching, Paging, Reading
 from pacs_index_postgresql.dialect import Probe, render
 from pacs_index_postgresql.errors import UnavailableIndexError
@@ -40,6 +41,11 @@ class Searcher:
     async def count(self, matching: Matching) -> int:
         """Return how many rows match."""
         return int((await self.fetch(*matching.count_statement()))[0][0])
+
+    async def fingerprint(self, matching: Matching) -> Fingerprint:
+        """Return the fingerprint of the instances that match."""
+        rows = await self.fetch(*matching.contents_statement())
+        return Fingerprint.of((decode(uid), *content) for uid, *content in rows)
 
 
 @define(eq=False)

@@ -15,6 +15,7 @@ from attrs import evolve
 from pacs_core.contracts import (
     Conflict,
     Durability,
+    Fingerprint,
     Index,
     IndexRebuild,
     IndexResult,
@@ -55,6 +56,7 @@ from pacs_index_sqlite.rebuilding import Predecessor, SqliteRebuild, alone
 from pacs_index_sqlite.searching import (
     RunningSearch,
     count_of,
+    fingerprint_of,
     kept_metadata,
     names_few,
     stored_instances,
@@ -380,6 +382,13 @@ class SqliteIndex(Index):
         """Iterate over matching instances, see :meth:`Index.instances`."""
         found = matching_instances(SQLITE, self._catalog, query)
         return self._batches(query, found, stored_instances())
+
+    async def fingerprint(self, query: Query) -> Fingerprint:
+        """Return number and digest of the instances that match, see :meth:`Index.fingerprint`."""
+        make = fingerprint_of(self._catalog, query)
+        opened = await self._current()
+        run = opened.readers.run_brief if names_few(query) else opened.readers.run
+        return await run(make)
 
     async def _batches(
         self, query: Query, found: Matching, reading: Reading, *, brief: bool = False

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from pacs_core.contracts import Query, SingleValue
+from pacs_core.contracts import Fingerprint, Query, SingleValue
 from pacs_core.dataset import keyword_of
 from pacs_core.relational import (
     UIDS,
@@ -19,6 +19,7 @@ from pacs_core.relational import (
     Reading,
     counted_entities,
     json_of,
+    matching_instances,
     read_instances,
     representable,
 )
@@ -53,19 +54,34 @@ def count_of(catalog: Catalog, query: Query) -> Callable[[sqlite3.Connection], i
     return count
 
 
+def fingerprint_of(catalog: Catalog, query: Query) -> Callable[[sqlite3.Connection], Fingerprint]:
+    """Return what makes the fingerprint of the instances that match."""
+    found = matching_instances(SQLITE, catalog, query)
+    return lambda c: Fingerprint.of(_execute(c, found.functions, *found.contents_statement()))
+
+
 def _run(
     connection: sqlite3.Connection,
     functions: Functions,
     statement: str,
     parameters: tuple[Any, ...],
 ) -> list[Any]:
+    return _execute(connection, functions, statement, parameters).fetchall()
+
+
+def _execute(
+    connection: sqlite3.Connection,
+    functions: Functions,
+    statement: str,
+    parameters: tuple[Any, ...],
+) -> sqlite3.Cursor:
     for name, function in functions:
         connection.create_function(name, -1, function)
     try:
-        return connection.execute(statement, parameters).fetchall()
+        return connection.execute(statement, parameters)
     except UnicodeEncodeError:
         clean = [representable(p) if isinstance(p, str) else p for p in parameters]
-        return connection.execute(statement, clean).fetchall()
+        return connection.execute(statement, clean)
 
 
 def _read(connection: sqlite3.Connection, reading: Reading, ids: list[int]) -> list[Any]:
