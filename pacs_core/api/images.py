@@ -18,6 +18,7 @@ from pacs_core.imaging import (
     J2kHeader,
     JpegHeader,
     announced_image,
+    aspect_of,
     bare_j2k,
     encapsulate,
     ended_jpegs,
@@ -28,6 +29,7 @@ from pacs_core.imaging import (
     is_ycbcr,
     native_length,
     offsets_of,
+    pixel_aspect,
     read_j2k,
     read_jpeg,
 )
@@ -50,6 +52,7 @@ __all__ = [
     "J2kHeader",
     "JpegHeader",
     "announced_image",
+    "aspect_of",
     "bare_j2k",
     "encapsulate",
     "ended_jpegs",
@@ -60,6 +63,7 @@ __all__ = [
     "is_ycbcr",
     "native_length",
     "offsets_of",
+    "pixel_aspect",
     "read_j2k",
     "read_jpeg",
 ]

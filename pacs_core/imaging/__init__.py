@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         NativeWriter as NativeWriter,
         arrange_native as arrange_native,
     )
+    from pacs_core.imaging.pixel_sizes import aspect_of as aspect_of, pixel_aspect as pixel_aspect
     from pacs_core.imaging.samples import (
         align_samples as align_samples,
         bits_of_bytes as bits_of_bytes,
@@ -100,6 +101,7 @@ import_on_demand(
 .jpeg is_ycbcr read_jpeg
 .jpeg2000 COD QCD J2kHeader bare_j2k read_j2k
 .native NativeFrames NativeWriter arrange_native
+.pixel_sizes aspect_of pixel_aspect
 .samples align_samples bits_of_bytes bytes_of_bits
 .syntaxes PixelLoss PixelSyntax Profile check_format is_lossless is_video misfit pixel_syntax
 """,

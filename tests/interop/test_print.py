@@ -180,7 +180,8 @@ def write_image(path, pixels, **own):
     dataset.RescaleIntercept, dataset.RescaleSlope = "0", "1"
     dataset.WindowCenter, dataset.WindowWidth = "2048", "4096"
     dataset.PixelData = pixels.astype("<u2").tobytes()
-    dataset.update(own)
+    for keyword, value in own.items():
+        setattr(dataset, keyword, value)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = CTImageStorage
@@ -1088,6 +1089,27 @@ def test_pacs_print_fills_films_of_a_node(node, folder, tmp_path, pacs_print):
     assert (event["outcome"], event["action"], event["details"]["images"]) == ("success", "R", 3)
     assert len([each for each in event["objects"] if each["kind"] == "study"]) == 3
     assert {each["id"] for each in event["objects"] if each["kind"] == "patient"} == {"F1"}
+
+
+@pytest.mark.parametrize(
+    ("own", "proportion"),
+    [
+        ({}, 1 / 4),
+        ({"PixelSpacing": [2, 1]}, 1 / 2),
+        ({"ImagerPixelSpacing": [0.15, 0.45]}, 1 / 12),
+        ({"PixelAspectRatio": [3, 1]}, 3 / 4),
+        ({"PixelAspectRatio": [3, 1], "PixelSpacing": [1, 1]}, 1 / 4),
+        ({"PixelSpacing": [0, 0]}, 1 / 4),
+    ],
+)
+def test_pacs_print_says_how_high_pixels_are(node, folder, tmp_path, pacs_print, own, proportion):
+    """PS3.3 C.7.6.3.1.7, C.13.5; PS3.4 Table H.4-10."""
+    image = write_image(tmp_path / "i.dcm", np.full((32, 128), 4095), **own)
+    with new_films(folder) as printed:
+        code, said = pacs_print(f"PACS@127.0.0.1:{node.port}", image, "--size", "8INX10IN")
+    assert code == 0, said
+    rows, columns = np.nonzero(printed[0] > 200)
+    assert np.ptp(rows) / np.ptp(columns) == pytest.approx(proportion, abs=0.01)
 
 
 def exports(tmp_path):

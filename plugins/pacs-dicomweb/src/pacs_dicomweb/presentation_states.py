@@ -16,6 +16,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
+from pacs_core.api.images import aspect_of
 from pacs_core.contracts import (
     Graphic,
     RenderingOptions,
@@ -33,7 +34,6 @@ from pacs_dicomweb.element_values import (
     texts_of,
 )
 from pacs_dicomweb.masks import Masks
-from pacs_dicomweb.pixel_aspect import aspect_of
 
 GREY_STATE: Final = "1.2.840.10008.5.1.4.1.1.11.1"
 COLOUR_STATE: Final = "1.2.840.10008.5.1.4.1.1.11.2"

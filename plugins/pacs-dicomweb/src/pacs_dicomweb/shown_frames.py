@@ -7,6 +7,7 @@ import anyio
 from attrs import evolve, frozen
 from pacs_web.api.http import HttpError
 
+from pacs_core.api.images import pixel_aspect
 from pacs_core.api.streams import closing
 from pacs_core.contracts import (
     Archive,
@@ -30,7 +31,6 @@ from pacs_core.dataset import (
 from pacs_dicomweb.instances import entity_tag
 from pacs_dicomweb.kept import Kept
 from pacs_dicomweb.masks import Masks, own_masks
-from pacs_dicomweb.pixel_aspect import pixel_aspect
 from pacs_dicomweb.pixel_room import PixelRoom
 from pacs_dicomweb.presentation_states import PresentationState
 

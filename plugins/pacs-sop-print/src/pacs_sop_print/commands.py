@@ -23,6 +23,7 @@ from pacs_core.api.commands import (
     read_frame,
     say,
 )
+from pacs_core.api.images import pixel_aspect
 from pacs_core.contracts import (
     AssociationError,
     Frame,
@@ -31,7 +32,7 @@ from pacs_core.contracts import (
     RenderingOptions,
     TranscodingError,
 )
-from pacs_core.dataset import Attributes
+from pacs_core.dataset import Attributes, read_elements
 from pacs_sop_print.exporting import exported
 from pacs_sop_print.layout import LayoutError, count_boxes
 from pacs_sop_print.scu import FilmOptions, FilmPrinter, Picture, PrintError, acknowledge
@@ -212,4 +213,5 @@ async def _read(
     shown.append(stored.attributes)
     with Image.open(BytesIO(content)) as image:
         picture = image.convert("RGB" if is_color else "L")
-        return Picture(picture.width, picture.height, picture.mode, picture.tobytes())
+        aspect = pixel_aspect(read_elements(stored.header, _NATIVE), stored.number)
+        return Picture(picture.width, picture.height, picture.mode, picture.tobytes(), aspect)

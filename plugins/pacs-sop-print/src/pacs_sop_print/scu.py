@@ -1,6 +1,7 @@
 """Print Management as SCU (PS3.4 Annex H): pictures to the films of somebody else's printer."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from fractions import Fraction
 from typing import Any, Final
 
 from attrs import frozen
@@ -39,12 +40,15 @@ class Picture:
     mode : str
         ``L`` or ``RGB``.
     pixels : bytes
+    pixel_aspect : float
+        Height of a pixel by its width.
     """
 
     width: int
     height: int
     mode: str
     pixels: bytes
+    pixel_aspect: float = 1.0
 
 
 ReadPicture = Callable[[], Awaitable[Picture]]
@@ -252,7 +256,9 @@ def _image_item(picture: Picture) -> Dataset:
         pixels = b"".join(pixels[plane::3] for plane in range(3))
     item.PhotometricInterpretation = "RGB" if samples == 3 else "MONOCHROME2"
     item.Rows, item.Columns = picture.height, picture.width
-    item.PixelAspectRatio = [1, 1]
+    # The printer makes squares of them (PS3.3 C.13.5): what is sent is what the image has.
+    ratio = Fraction(picture.pixel_aspect).limit_denominator(1000)
+    item.PixelAspectRatio = [ratio.numerator, ratio.denominator]
     item.BitsAllocated = item.BitsStored = 8
     item.HighBit, item.PixelRepresentation = 7, 0
     item.PixelData = pixels + b"\0" * (len(pixels) % 2)

@@ -1,10 +1,10 @@
 """How high pixels are by their width (PS3.3 C.7.6.3.1.7, C.10.4)."""
 
 from collections.abc import Iterator
+from math import inf
 from typing import Final
 
-from pacs_core.dataset import ElementSet
-from pacs_dicomweb.element_values import floats_of, items_of
+from pacs_core.dataset import ElementSet, tag_of
 
 _MOST_UNEQUAL: Final = 50
 """Times that a pixel may be longer than wide; more cannot be meant."""
@@ -31,11 +31,12 @@ def aspect_of(elements: ElementSet, *keywords: str) -> float:
     One that cannot be meant is as good as none.
     """
     for keyword in keywords:
-        sizes = floats_of(elements, keyword)
-        if len(sizes) == 2 and min(sizes) > 0:
-            high, wide = sizes
-            if max(sizes) <= _MOST_UNEQUAL * min(sizes):
-                return high / wide
+        try:
+            high, wide = map(float, elements.texts(tag_of(keyword)))
+        except ValueError:  # not two, or no numbers
+            continue
+        if 0 < high <= _MOST_UNEQUAL * wide and 0 < wide <= _MOST_UNEQUAL * high < inf:
+            return high / wide
     return 0.0
 
 
@@ -44,5 +45,10 @@ def _pixel_measures(elements: ElementSet, frame: int) -> Iterator[ElementSet]:
         ("PerFrameFunctionalGroupsSequence", frame - 1),
         ("SharedFunctionalGroupsSequence", 0),
     ):
-        for group in items_of(elements, sequence)[item : item + 1]:
-            yield from items_of(group, "PixelMeasuresSequence")[:1]
+        for group in _items_of(elements, sequence)[item : item + 1]:
+            yield from _items_of(group, "PixelMeasuresSequence")[:1]
+
+
+def _items_of(elements: ElementSet, keyword: str) -> tuple[ElementSet, ...]:
+    element = elements.elements.get(tag_of(keyword))
+    return element.items if element is not None else ()
