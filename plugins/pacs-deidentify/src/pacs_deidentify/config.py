@@ -83,6 +83,9 @@ class ProfileConfig:
         Transfer syntax, by its name or UID, of images that were compressed and of which regions
         were blanked: a lossless one. Empty for the one that they had if it is lossless, else for
         native pixels.
+    keep_sound : bool
+        Whether videos keep their sound, in which names may be spoken; else it is erased, and
+        instances that are nothing but sound are refused.
     prove : bool
         Whether each instance that was de-identified is searched for what its original tells of
         people, and refused if it shows something; also without `pacs deidentify --report`, and for
@@ -100,6 +103,7 @@ class ProfileConfig:
     oldest_age: int = field(default=89, validator=[ge(0), le(998)])
     burned_in: Literal["refuse", "flag"] = "refuse"
     blanked_syntax: str = ""
+    keep_sound: bool = False
     prove: bool = False
 
     def __attrs_post_init__(self) -> None:

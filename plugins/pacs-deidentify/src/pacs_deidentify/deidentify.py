@@ -25,7 +25,7 @@ from pacs_deidentify.private import PrivateAttributes
 from pacs_deidentify.profile import Profile
 from pacs_deidentify.regions import Region
 from pacs_deidentify.report import Report
-from pacs_deidentify.risks import check_pixels
+from pacs_deidentify.risks import check_pixels, check_sound
 from pacs_deidentify.tables import load_profile, row_of_vr
 
 # Theory of operation
@@ -110,7 +110,7 @@ class _Deidentification:
         self._private = PrivateAttributes(profile)
 
     def run(self) -> tuple[Dataset, Report]:
-        self._check_pixels()
+        self._check_risks()
         made = self._walk(self._dataset, 0, "", Mode.SWEEP)
         mark(made, self._profile, self._table.edition)
         if Option.CLEAN_VISUAL_FEATURES in self._profile.options and "Rows" in made:
@@ -129,7 +129,7 @@ class _Deidentification:
         self._report.sop_instance_uid = str(made.get("SOPInstanceUID", ""))
         return made, self._report
 
-    def _check_pixels(self) -> None:
+    def _check_risks(self) -> None:
         dataset = self._dataset
         self._report.clears_unused = any(
             tag.element == _BIT_POSITION
@@ -139,6 +139,7 @@ class _Deidentification:
             for tag in dataset.keys()  # noqa: SIM118 iteration would convert each element
             if _OVERLAYS <= tag < _AFTER_OVERLAYS
         )
+        check_sound(dataset, self._profile)
         check_pixels(dataset, self._profile, self._report, self._text)
 
     def _walk(self, source: Dataset, parent: int, path: str, mode: Mode) -> Dataset:

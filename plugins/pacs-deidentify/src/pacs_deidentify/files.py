@@ -126,7 +126,8 @@ def deidentify_file(
         if report.changes_pixels and read.pixels:
             made.set_original_encoding(*read.dataset.original_encoding)
             layout = native_layout(made, read.meta.transfer_syntax_uid, words=read.pixels[0].words)
-        _write(read, made, report, layout, open_target(made))
+        keeps = profile.keeps_sound
+        _write(read, made, report, layout, open_target(made), keeps_sound=keeps)
         return report
 
 
@@ -249,12 +250,13 @@ def change_file(
     with open_file(source) as read:
         made = change(read.dataset)
         report = Report(sop_instance_uid=str(made.get("SOPInstanceUID", "")))
-        _write(read, made, report, None, open_target(made))
+        _write(read, made, report, None, open_target(made), keeps_sound=True)
 
 
 def _write(
-    read: ReadFile, made: Dataset, report: Report, layout: Layout | None, target: Writer
-) -> None:
+    read: ReadFile, made: Dataset, report: Report, layout: Layout | None, target: Writer, *,
+    keeps_sound: bool,
+) -> None:  # fmt: skip
     uid = str(made.get("SOPClassUID", "")) or read.meta.sop_class_uid
     try:
         before, after = made[:_BEFORE_PIXELS], made[_AFTER_PIXELS:]
@@ -273,7 +275,7 @@ def _write(
     used = used_length(made)
     for span in read.pixels:
         syntax = read.meta.transfer_syntax_uid
-        copy_pixels(read.content, span, layout, report, body, used, syntax)
+        copy_pixels(read.content, span, layout, report, body, used, syntax, keeps_sound=keeps_sound)
     body.write(parts[1])
     if deflater:
         deflater.finish()

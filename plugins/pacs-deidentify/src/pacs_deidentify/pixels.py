@@ -76,7 +76,7 @@ def find_pixels(content: IO[bytes], encoding: Encoding) -> PixelSpan | None:
 
 def copy_pixels(
     content: IO[bytes], span: PixelSpan, layout: Layout | None, report: Report, out: Writer,
-    used: tuple[int, int], transfer_syntax_uid: str = "",
+    used: tuple[int, int], transfer_syntax_uid: str = "", *, keeps_sound: bool = False,
 ) -> None:  # fmt: skip
     """Copy an element of pixels.
 
@@ -94,6 +94,8 @@ def copy_pixels(
         See :func:`used_length`.
     transfer_syntax_uid : str, optional
         Tells whether it is a video, and of which kind.
+    keeps_sound : bool, optional
+        Whether a video may be heard.
 
     Raises
     ------
@@ -105,11 +107,14 @@ def copy_pixels(
     if span.encapsulated:
         video = None
         if transfer_syntax_uid and is_video(transfer_syntax_uid):
-            video = video_editor(transfer_syntax_uid, Fragments(content, _fragments(content, span)))
+            fragments = Fragments(content, _fragments(content, span))
+            video = video_editor(transfer_syntax_uid, fragments, keeps_sound=keeps_sound)
             content.seek(span.value)
         _copy_fragments(content, span.end, out, video)
         if video and video.found:
             report.changes.append((f"{tag_text(_PIXEL_DATA)} user data", Action.CLEAN))
+        if video and video.silenced:
+            report.changes.append((f"{tag_text(_PIXEL_DATA)} sound", Action.REMOVE))
         return
     left = span.end - span.value
     if layout:

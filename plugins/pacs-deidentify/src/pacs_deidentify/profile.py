@@ -42,6 +42,8 @@ class Profile:
         Where text is burnt in, by device.
     blanked_syntax : str
         Transfer syntax UID of what was compressed, and blanked; empty for its own or a native one.
+    keeps_sound : bool
+        Whether videos keep their sound, and recordings of voices are let out.
     proves : bool
         Whether what is made is searched for what it must not show, and not let out then.
     """
@@ -58,6 +60,7 @@ class Profile:
     burned_in: BurnedIn = "refuse"
     regions: tuple[RegionRule, ...] = ()
     blanked_syntax: str = ""
+    keeps_sound: bool = False
     proves: bool = False
 
     @property

@@ -52,6 +52,7 @@ def make_profile(
         burned_in=found.burned_in,
         regions=tuple(map(_rule, config.devices)),
         blanked_syntax=found.blanked_syntax and transfer_syntax_uid(found.blanked_syntax),
+        keeps_sound=found.keep_sound,
         proves=found.prove,
     )
 

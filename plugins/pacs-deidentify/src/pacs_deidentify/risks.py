@@ -1,4 +1,4 @@
-"""Risks that lie in pixels: text that is burnt in, and faces (PS3.15 E.3.1, E.3.2)."""
+"""Risks in pixels, text that is burnt in and faces (PS3.15 E.3.1, E.3.2), and in sound."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -17,6 +17,9 @@ _OFTEN_ANNOTATED: Final = tuple(
     for number in ("3", "3.1", "6", "6.1", "6.2", "6.3", "7", "7.1", "7.2", "7.3", "7.4")
 )
 """Ultrasound and Secondary Capture."""
+
+_AUDIO: Final = (_ROOT + "9.4.1", _ROOT + "9.4.2")
+"""Basic Voice Audio and General Audio Waveform (PS3.3 A.34.2, A.34.10)."""
 
 _PHOTOGRAPHIC: Final = _ROOT + "77.1."
 _SLIDES: Final = (_ROOT + "77.1.2", _ROOT + "77.1.3", _ROOT + "77.1.6", _ROOT + "77.1.8")
@@ -49,6 +52,21 @@ def may_show_face(dataset: Dataset) -> bool:
         return True
     part = str(dataset.get("BodyPartExamined", "")).upper()
     return str(dataset.get("Modality", "")) in _VOLUMES and (not part or part.startswith(_HEAD))
+
+
+def check_sound(dataset: Dataset, profile: Profile) -> None:
+    """Refuse what is nothing but sound: who speaks is known by the voice, and names are said.
+
+    Raises
+    ------
+    DeidentificationError
+        It is not safe to let it out.
+    """
+    if str(dataset.get("SOPClassUID", "")) in _AUDIO and not profile.keeps_sound:
+        raise DeidentificationError(
+            "it is a recording of sound, in which names may be spoken, and its profile has no "
+            "keep_sound"
+        )
 
 
 def check_pixels(

@@ -1,1 +1,1 @@
-"""Videos: what their streams say beside pictures and sound is overwritten as they are copied."""
+"""Videos: all that they say beside their pictures is overwritten as they are copied."""

@@ -24,11 +24,15 @@ _MOST_FRAGMENTS: Final = 1 << 20
 
 
 class VideoEditor(Protocol):
-    """Overwrites in place what a video says beside pictures and sound."""
+    """Overwrites in place what a video says beside pictures, and its sound."""
 
     @property
     def found(self) -> bool:
         """Whether anything was overwritten."""
+
+    @property
+    def silenced(self) -> bool:
+        """Whether sound was among it."""
 
     def edit(self, data: bytearray, start: int, end: int) -> None:
         """Edit a range of the video, which follows that of the call before."""
@@ -62,8 +66,17 @@ class Fragments:
         return b"".join(pieces)
 
 
-def video_editor(transfer_syntax_uid: str, fragments: Fragments) -> VideoEditor:
+def video_editor(
+    transfer_syntax_uid: str, fragments: Fragments, *, keeps_sound: bool = False
+) -> VideoEditor:
     """Return what edits a video.
+
+    Parameters
+    ----------
+    transfer_syntax_uid : str
+    fragments : Fragments
+    keeps_sound : bool, optional
+        Whether sound stays as it is.
 
     Raises
     ------
@@ -74,9 +87,9 @@ def video_editor(transfer_syntax_uid: str, fragments: Fragments) -> VideoEditor:
     codec = _CODECS.get(number, H265)()
     start = fragments.read_at(0, _PACKET + 1)
     if start[4:8] in _BOXES:
-        return Mp4(fragments)
+        return Mp4(fragments, keeps_sound=keeps_sound)
     if start[:1] == start[_PACKET:] == _SYNC:
-        return TransportStream(partial(ElementaryStream, codec))
+        return TransportStream(partial(ElementaryStream, codec), keeps_sound=keeps_sound)
     if start[:4] == _PACK:
-        return ProgramStream(ElementaryStream(codec))
+        return ProgramStream(ElementaryStream(codec), keeps_sound=keeps_sound)
     return ElementaryStream(codec)

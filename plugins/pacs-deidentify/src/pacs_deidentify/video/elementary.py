@@ -18,7 +18,11 @@ class ElementaryStream:
     ----------
     found : bool
         Whether anything was overwritten.
+    silenced : bool
+        Never: there is no sound among pictures.
     """
+
+    silenced: Final = False
 
     def __init__(self, codec: Codec) -> None:
         self.found = False

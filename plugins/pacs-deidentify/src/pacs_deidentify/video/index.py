@@ -12,6 +12,10 @@ from pacs_deidentify.errors import DeidentificationError
 _MOST_BOXES: Final = 100_000
 _LARGEST_INDEX: Final = 1 << 26
 _INDEX: Final = b"moov"
+_REFERENCES: Final = b"dref"
+_WALKED: Final = CONTAINERS | {b"minf", b"dinf"}
+_OF_MEDIA: Final = frozenset({b"vmhd", b"smhd", b"hmhd", b"nmhd", b"sthd", b"stbl"})
+"""What of media information (minf) is needed: headers, and the table of samples (14496-12 §8.4)."""
 
 
 class Reader(Protocol):
@@ -103,7 +107,20 @@ class Metadata:
     freed: list[int]
 
 
-def find_metadata(reader: Reader, moov: bytes, origin: int) -> Metadata:
+def named(data: bytes, box: Box) -> dict[bytes, Box]:
+    """Return the boxes in a box, by their kinds."""
+    return {each.kind: each for each in boxes(data, box.start, box.end)}
+
+
+def is_sound(moov: bytes, trak: Box) -> bool:
+    """Tell whether a track is one of sound (14496-12 §12.2)."""
+    handler = named(moov, named(moov, trak)[b"mdia"])[b"hdlr"].start + 8
+    return moov[handler : handler + 4] == b"soun"
+
+
+def find_metadata(
+    reader: Reader, moov: bytes, origin: int, *, keeps_sound: bool = False
+) -> Metadata:
     """Return what is to be overwritten in a file beside its tracks.
 
     Parameters
@@ -113,11 +130,13 @@ def find_metadata(reader: Reader, moov: bytes, origin: int) -> Metadata:
         The content of its index.
     origin : int
         Where that is.
+    keeps_sound : bool, optional
+        Whether tracks of sound stay.
     """
     found, end = Metadata([], []), 0
     for box in top_boxes(reader):
         if box.kind == _INDEX:
-            _walk(moov, Box(_INDEX, 0, len(moov)), origin, found)
+            _walk(moov, Box(_INDEX, 0, len(moov)), origin, found, keeps_sound=keeps_sound)
         elif box.kind not in NEEDED:
             _free(box, 0, found)
         end = box.end
@@ -125,17 +144,23 @@ def find_metadata(reader: Reader, moov: bytes, origin: int) -> Metadata:
     return found
 
 
-def _walk(data: bytes, outer: Box, origin: int, found: Metadata) -> None:
+def _walk(data: bytes, outer: Box, origin: int, found: Metadata, *, keeps_sound: bool) -> None:
     for box in boxes(data, outer.start, outer.end):
-        if box.kind in CONTAINERS:
-            _walk(data, box, origin, found)
+        if box.kind == b"trak" and not keeps_sound and is_sound(data, box):
+            _free(box, origin, found)
+        elif box.kind in _WALKED:
+            _walk(data, box, origin, found, keeps_sound=keeps_sound)
+        elif box.kind == _REFERENCES:
+            # Where media are, or were: names of files and volumes, behind version and flags.
+            for entry in boxes(data, box.start + 8, box.end):
+                found.erased.append((origin + entry.start + 4, entry.end - entry.start - 4))
         elif box.kind in TIMES:
             times = 16 if data[box.start : box.start + 1] == b"\1" else 8
             found.erased.append((origin + box.start + 4, min(times, box.end - box.start - 4)))
         elif box.kind == HANDLER:
             name = box.start + BEFORE_NAME
             found.erased.append((origin + name, box.end - name))
-        elif box.kind not in NEEDED:
+        elif box.kind not in NEEDED | _OF_MEDIA:
             _free(box, origin, found)
 
 

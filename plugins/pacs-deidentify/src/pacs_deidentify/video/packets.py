@@ -10,6 +10,16 @@ _FIRST_PACKET: Final = 0xBC
 _PADDING: Final = frozenset({0xBE, 0xBF})
 """Padding, and private data without a header (2.4.3.7): nothing in them is shown."""
 
+_SOUND: Final = frozenset({*range(0xC0, 0xE0), 0xBD, 0xFD})
+"""MPEG audio; private streams, which have that of others, and captions, too (Table 2-22)."""
+
+_PADDING_STREAM: Final = 0xBE
+_STREAM_ID: Final = 3
+"""Byte of a PES packet at which its stream_id is."""
+
+_TABLES_OF_STREAM: Final = frozenset({0xBB, 0xBC})
+"""System header and program stream map."""
+
 _PES_START: Final = 6
 """Bytes of a PES packet up to the end of its length."""
 
@@ -17,6 +27,8 @@ _LONGEST_HEADER: Final = 64
 _PACKET: Final = 188
 _SYNC: Final = 0x47
 _NULL: Final = 0x1FFF
+_PREFIX: Final = b"\0\0\1"
+_FIRST_TABLES: Final = range(4)
 _SERVICE_INFORMATION: Final = range(0x10, 0x20)
 """PIDs of tables for viewers: names of programmes, providers, the time of day (ETSI EN 300 468)."""
 
@@ -62,13 +74,24 @@ class _Pes:
 class ProgramStream:
     """Overwrites what a program stream says, in its video and in packets that are not shown.
 
+    Packets of all else become padding, with the length that they have.
+
     Parameters
     ----------
     stream : ElementaryStream
         Of its video.
+    keeps_sound : bool, optional
+        Whether packets of sound stay.
+
+    Attributes
+    ----------
+    silenced : bool
+        Whether sound was overwritten.
     """
 
-    def __init__(self, stream: ElementaryStream) -> None:
+    def __init__(self, stream: ElementaryStream, *, keeps_sound: bool = False) -> None:
+        self.silenced = False
+        self._kept = _TABLES_OF_STREAM | (_SOUND if keeps_sound else frozenset())
         self._stream, self._pes = stream, _Pes(stream)
         self._code = bytearray()
         self._left = 0
@@ -77,7 +100,7 @@ class ProgramStream:
     @property
     def found(self) -> bool:
         """Whether anything was overwritten."""
-        return self._stream.found
+        return self._stream.found or self.silenced
 
     def edit(self, data: bytearray, start: int, end: int) -> None:
         """Edit a range, which follows that of the call before."""
@@ -88,7 +111,7 @@ class ProgramStream:
                 self._left -= stop - at
                 if self._id in _VIDEO:
                     self._pes.edit(data, at, stop)
-                elif self._id in _PADDING:
+                elif self._id not in self._kept:
                     data[at:stop] = b"\xff" * (stop - at)
                 at = stop
             else:
@@ -107,6 +130,9 @@ class ProgramStream:
             del code[0]
         elif code[:3] != b"\0\0\1"[: len(code)] or (len(code) == 4 and code[3] < _FIRST_PACKET):
             code.clear()
+        elif len(code) == 4 and code[3] not in _VIDEO and code[3] not in self._kept | _PADDING:
+            self.silenced = self.silenced or code[3] in _SOUND
+            data[at] = code[3] = _PADDING_STREAM
         elif len(code) == 6:
             self._id, self._left = code[3], int.from_bytes(code[4:], "big")
             self._pes.begin()
@@ -121,10 +147,23 @@ class TransportStream:
     ----------
     make_stream : callable
         Makes the editor of a video.
+    keeps_sound : bool, optional
+        Whether packets of sound stay. Those of all else that is neither picture nor table, and
+        those before the first that says what they are, become padding.
+
+    Attributes
+    ----------
+    silenced : bool
+        Whether sound was overwritten.
     """
 
-    def __init__(self, make_stream: Callable[[], ElementaryStream]) -> None:
+    def __init__(
+        self, make_stream: Callable[[], ElementaryStream], *, keeps_sound: bool = False
+    ) -> None:
+        self.silenced = False
         self._make_stream = make_stream
+        self._kept_streams = _SOUND if keeps_sound else frozenset[int]()
+        self._kept: set[int] = set(_FIRST_TABLES)
         self._videos: dict[int, tuple[ElementaryStream, _Pes]] = {}
         self._at = 0
         self._head = bytearray()
@@ -132,7 +171,7 @@ class TransportStream:
     @property
     def found(self) -> bool:
         """Whether anything was overwritten."""
-        return any(stream.found for stream, _ in self._videos.values())
+        return self.silenced or any(stream.found for stream, _ in self._videos.values())
 
     def edit(self, data: bytearray, start: int, end: int) -> None:
         """Edit a range, which follows that of the call before."""
@@ -167,15 +206,33 @@ class TransportStream:
             if begins and not passed:
                 data[start] = 0  # a pointer to a table of nothing but stuffing (2.4.4.2)
             return
-        first = bytes(head[payload : payload + _PES_START])
         if begins and passed < _PES_START:
+            first = bytes(head[payload : payload + _PES_START])
+            if first[:_STREAM_ID] != _PREFIX[: len(first)]:
+                self._kept.add(pid)  # a section of a table (2.4.4.1)
+            elif len(first) > _STREAM_ID and passed <= _STREAM_ID:
+                self._begin(pid, data, start + _STREAM_ID - passed)
             if len(first) < _PES_START:
                 return
-            if first[:3] == b"\0\0\1" and first[3] in _VIDEO:
-                if pid not in self._videos:
-                    stream = self._make_stream()
-                    self._videos[pid] = stream, _Pes(stream)
-                self._videos[pid][1].begin()
             start += _PES_START - passed
-        if pid in self._videos and start < end:
-            self._videos[pid][1].edit(data, start, end)
+        if pid in self._videos:
+            self._videos[pid][1].edit(data, start, max(start, end))
+        elif pid not in self._kept and start < end:
+            data[start:end] = b"\xff" * (end - start)
+
+    def _begin(self, pid: int, data: bytearray, at: int) -> None:
+        """Begin with a PES packet, whose stream_id is somewhere."""
+        stream_id = data[at]
+        self._kept.discard(pid)
+        if stream_id in _VIDEO:
+            if pid not in self._videos:
+                stream = self._make_stream()
+                self._videos[pid] = stream, _Pes(stream)
+            self._videos[pid][1].begin()
+            return
+        self._videos.pop(pid, None)
+        if stream_id in self._kept_streams:
+            self._kept.add(pid)
+            return
+        self.silenced = self.silenced or stream_id in _SOUND
+        data[at] = _PADDING_STREAM

@@ -14,7 +14,15 @@ from attrs import define
 
 from pacs_deidentify.errors import DeidentificationError
 from pacs_deidentify.video.elementary import ElementaryStream
-from pacs_deidentify.video.index import Box, Reader, boxes, find_metadata, read_index
+from pacs_deidentify.video.index import (
+    Box,
+    Reader,
+    boxes,
+    find_metadata,
+    is_sound,
+    named,
+    read_index,
+)
 from pacs_deidentify.video.units import H264, H265, Codec, Mpeg2, Unit
 
 _MOST_SAMPLES: Final = 1 << 22
@@ -95,6 +103,10 @@ class Erased:
         data[start:end] = bytes(end - start)
 
 
+class Silenced(Erased):
+    """Sound: who speaks, and whose name is said."""
+
+
 class Freed:
     """Kinds of boxes that become free space (14496-12 §8.1.2)."""
 
@@ -156,12 +168,14 @@ class Ranges:
 
 
 class Mp4:
-    """Overwrites what the tracks of an MP4 file say beside pictures and sound.
+    """Overwrites what the tracks of an MP4 file say beside pictures.
 
     Parameters
     ----------
     reader : Reader
         Of the whole file, for its index.
+    keeps_sound : bool, optional
+        Whether tracks of sound stay; else they are erased, and their part of the index as well.
 
     Raises
     ------
@@ -169,9 +183,9 @@ class Mp4:
         It is damaged, or its frames are in movie fragments.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, *, keeps_sound: bool = False) -> None:
         try:
-            self._ranges = list(_find_ranges(reader))
+            self._ranges = list(_find_ranges(reader, keeps_sound=keeps_sound))
         except (struct.error, IndexError, OverflowError, KeyError) as error:
             raise DeidentificationError("the index of its video is damaged") from error
 
@@ -180,20 +194,26 @@ class Mp4:
         """Whether anything was overwritten."""
         return any(ranges.editor.found for ranges in self._ranges)
 
+    @property
+    def silenced(self) -> bool:
+        """See base."""
+        editors = [ranges.editor for ranges in self._ranges]
+        return any(isinstance(editor, Silenced) and editor.found for editor in editors)
+
     def edit(self, data: bytearray, start: int, end: int) -> None:
         """Edit a range of the file, which follows that of the call before."""
         for ranges in self._ranges:
             ranges.edit(data, start, end)
 
 
-def _find_ranges(reader: Reader) -> Iterator[Ranges]:
+def _find_ranges(reader: Reader, *, keeps_sound: bool) -> Iterator[Ranges]:
     moov, origin = read_index(reader)
     for box in boxes(moov, 0, len(moov)):
         if box.kind == b"mvex":
             raise DeidentificationError("its video is in movie fragments: remux it first")
-        if box.kind == b"trak":
+        if box.kind == b"trak" and not (keeps_sound and is_sound(moov, box)):
             yield from _ranges_of_track(moov, box, origin)
-    metadata = find_metadata(reader, moov, origin)
+    metadata = find_metadata(reader, moov, origin, keeps_sound=keeps_sound)
     starts, sizes = zip(*sorted(metadata.erased), strict=True)
     yield Ranges(Erased(), array("Q", starts), array("Q", (max(size, 0) for size in sizes)))
     freed = array("Q", sorted(metadata.freed))
@@ -201,18 +221,16 @@ def _find_ranges(reader: Reader) -> Iterator[Ranges]:
 
 
 def _ranges_of_track(moov: bytes, trak: Box, origin: int) -> Iterator[Ranges]:
-    media = _named(moov, _named(moov, trak)[b"mdia"])
+    media = named(moov, named(moov, trak)[b"mdia"])
     kind = moov[media[b"hdlr"].start + 8 : media[b"hdlr"].start + 12]
-    tables = _named(moov, _named(moov, media[b"minf"])[b"stbl"])
-    editor: RangeEditor = Erased()
-    if kind == b"soun":
-        return
+    tables = named(moov, named(moov, media[b"minf"])[b"stbl"])
+    editor: RangeEditor = Silenced() if is_sound(moov, trak) else Erased()
     if kind == b"vide":
         descriptions = tables[b"stsd"]
         for entry in boxes(moov, descriptions.start + 8, descriptions.end):
             name = origin + entry.start + _COMPRESSOR.start
             yield _range(Erased(), name, _COMPRESSOR.stop - _COMPRESSOR.start)
-            inner = _named(moov, Box(b"", entry.start + _ENTRY, entry.end))
+            inner = named(moov, Box(b"", entry.start + _ENTRY, entry.end))
             editor = _editor_of(moov, inner)
             if b"hvcC" in inner:
                 yield from _sei_arrays(moov, inner[b"hvcC"], origin)
@@ -228,16 +246,22 @@ def _range(editor: RangeEditor, start: int, size: int) -> Ranges:
     return Ranges(editor, array("Q", [start]), array("Q", [size]))
 
 
-def _named(data: bytes, box: Box) -> dict[bytes, Box]:
-    return {each.kind: each for each in boxes(data, box.start, box.end)}
-
-
 def _editor_of(moov: bytes, inner: dict[bytes, Box]) -> RangeEditor:
     if b"avcC" in inner:
-        return LengthPrefixed(H264(), (moov[inner[b"avcC"].start + 4] & 3) + 1)
+        sets = _parameter_sets(moov, inner[b"avcC"])
+        return LengthPrefixed(H264(sets), (moov[inner[b"avcC"].start + 4] & 3) + 1)
     if b"hvcC" in inner:
         return LengthPrefixed(H265(), (moov[inner[b"hvcC"].start + 21] & 3) + 1)
     return Marked(Mpeg2())
+
+
+def _parameter_sets(moov: bytes, box: Box) -> Iterator[bytes]:
+    """Iterate over the sequence parameter sets of H.264, without headers (14496-15 §5.3.3.1.2)."""
+    at = box.start + 6
+    for _ in range(moov[box.start + 5] & 0x1F):
+        (length,) = struct.unpack_from(">H", moov, at)
+        yield moov[at + 3 : min(at + 2 + length, box.end)]
+        at += 2 + length
 
 
 def _sei_arrays(moov: bytes, box: Box, origin: int) -> Iterator[Ranges]:
