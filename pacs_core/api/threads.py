@@ -1,5 +1,5 @@
-"""Worker threads for stores and indexes that block."""
+"""Worker threads for stores and indexes that block, and what would hold all threads up."""
 
-from pacs_core.concurrency import Threads
+from pacs_core.concurrency import Threads, without_collection
 
-__all__ = ["Threads"]
+__all__ = ["Threads", "without_collection"]

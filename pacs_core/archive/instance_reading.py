@@ -7,6 +7,7 @@ which this is there to avoid. Its size is checked. Who wants proof opens the obj
 from collections.abc import AsyncIterator, Generator
 from typing import Final, Protocol, TypeVar
 
+from anyio import to_thread
 from attrs import define, field
 
 from pacs_core.contracts import (
@@ -36,11 +37,23 @@ from pacs_core.dataset.inflate import Inflater
 #
 # Finding and reading are apart. What finds (`ElementReader`, `FrameRanges`) does no input: it is a
 # generator that asks for ranges, and `drive` gives it what it asks for.
+#
+# A header is read in the event loop's thread, for it is short; but a report may have millions of
+# elements, and nothing else would be served meanwhile. So `drive_steadily` goes on in a thread once
+# a generator has been given more than headers have. What it is likely to ask for next is read ahead
+# by then, so that there is a visit to a thread for each block and not for each window.
 
 T = TypeVar("T")
 
 BEGINNING: Final = WINDOW
 """Bytes with which a header begins: whoever opens an object for it can read them at once."""
+
+
+_IN_LOOP: Final = 128 * 1024
+"""Bytes of a dataset that are looked through in the event loop's thread: some milliseconds."""
+
+_AHEAD: Final = 512 * 1024
+"""Bytes that are read at once for who looks through in a thread."""
 
 
 class DatasetRanges(Protocol):
@@ -139,6 +152,55 @@ async def drive(
         return stop.value  # type: ignore[no-any-return]
 
 
+async def drive_steadily(
+    asking: Generator[tuple[int, int], bytes | memoryview, None], ranges: DatasetRanges
+) -> None:
+    """Do the same, in threads as soon as it takes long."""
+    given = 0
+    try:
+        offset, length = next(asking)
+        while given < _IN_LOOP:
+            given += length
+            offset, length = asking.send(await ranges.read(offset, length))
+    except StopIteration:
+        return
+    wanted: tuple[int, int] | None = offset, length
+    while wanted is not None:
+        offset, length = wanted
+        block = await ranges.read(offset, max(length, _AHEAD))
+        is_last = len(block) < max(length, _AHEAD)
+        wanted = await to_thread.run_sync(_feed, asking, wanted, offset, block, is_last)
+
+
+def _feed(
+    asking: Generator[tuple[int, int], bytes | memoryview, None],
+    wanted: tuple[int, int],
+    start: int,
+    block: bytes,
+    is_last: bool,
+) -> tuple[int, int] | None:
+    """Give a generator what it asks for of a block; return what it wants beyond, None at its end.
+
+    Parameters
+    ----------
+    asking : generator
+    wanted : tuple of (int, int)
+        What it waits for.
+    start : int
+        Where the block begins.
+    block : bytes
+    is_last : bool
+        Whether nothing follows the block.
+    """
+    view, (offset, length) = memoryview(block), wanted
+    try:
+        while offset >= start and (is_last or offset + length <= start + len(block)):
+            offset, length = asking.send(view[offset - start : offset - start + length])
+    except StopIteration:
+        return None
+    return offset, length
+
+
 async def read_header(
     reader: ObjectReader,
     instance: StoredInstance,
@@ -165,7 +227,7 @@ async def read_elements_of(
     """Do the same of ranges that somebody has already."""
     uid = instance.transfer_syntax_uid
     elements = ElementReader(uid, ranges.size, limits=limits, until_pixel_data=until_pixel_data)
-    await drive(elements.run(), ranges)
+    await drive_steadily(elements.run(), ranges)
     return InstanceHeader(uid, elements.elements, elements.pixel_data, elements.pixel_data_offset)
 
 

@@ -19,7 +19,7 @@ import anyio
 from anyio import to_thread
 from attrs import define, field
 
-from pacs_core.concurrency import closing, common_moment
+from pacs_core.concurrency import closing, common_moment, without_collection
 from pacs_core.contracts import (
     METADATA_LIMITS,
     DamagedObjectError,
@@ -90,17 +90,21 @@ class MetadataSource:
 
     async def make(self, instance: StoredInstance) -> bytes | None:
         """Return metadata made of the object; None if it cannot be read, which is logged."""
-        try:
-            header = await self._read_header(instance, METADATA_LIMITS)
-        except NotOnlineError:
-            return None  # there may be very many; who asks for one waits until it is recalled
-        except _UNREADABLE as error:
-            uid = instance.identity.sop_instance_uid
-            _log.warning("there are no metadata of instance %s (%s): %s", uid, instance.key, error)
-            return None
-        if _length(header, instance) > _LONG_HEADER:
-            return await to_thread.run_sync(encode_metadata, header)
-        return encode_metadata(header)
+        with without_collection(instance.size):
+            try:
+                header = await self._read_header(instance, METADATA_LIMITS)
+            except NotOnlineError:
+                return None  # there may be very many; who asks for one waits until it is recalled
+            except _UNREADABLE as error:
+                uid, key = instance.identity.sop_instance_uid, instance.key
+                _log.warning("there are no metadata of instance %s (%s): %s", uid, key, error)
+                return None
+            if _length(header, instance) > _LONG_HEADER:
+                made = await to_thread.run_sync(encode_metadata, header)
+            else:
+                made = encode_metadata(header)
+            del header
+            return made
 
 
 def _length(header: InstanceHeader, instance: StoredInstance) -> int:

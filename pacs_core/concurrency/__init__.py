@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pacs_core.on_demand import import_on_demand
 
 if TYPE_CHECKING:
+    from pacs_core.concurrency.garbage import without_collection as without_collection
     from pacs_core.concurrency.pauses import common_moment as common_moment
     from pacs_core.concurrency.relay import Relay as Relay
     from pacs_core.concurrency.signal import Signal as Signal
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 import_on_demand(
     __name__,
     """
+.garbage without_collection
 .pauses common_moment
 .relay Relay
 .signal Signal

@@ -27,6 +27,7 @@ from pacs_core.api.sr import (
     text_lines,
 )
 from pacs_core.api.streams import closing
+from pacs_core.api.threads import without_collection
 from pacs_core.contracts import Archive, Level, Outcome, Query, StoredInstance, UidList
 from pacs_core.dataset import MalformedDataset, ReadLimits
 from pacs_dicomweb.instances import entity_tag, is_unchanged
@@ -89,13 +90,15 @@ class Reports:
         """
         is_page = media_type == HTML.name
         async with self._reading:
-            document = await self._read(archive, instance)
-            links = await self._links(request, archive, instance, document) if is_page else {}
-            tag = entity_tag([instance], media_type, _digest(links))
-            if is_unchanged(request, tag):
-                return Response(status_code=304, headers={"ETag": tag})
-            write = partial(_page, document, links) if is_page else partial(_text, document)
-            content = await anyio.to_thread.run_sync(write)
+            with without_collection(instance.size):
+                document = await self._read(archive, instance)
+                links = await self._links(request, archive, instance, document) if is_page else {}
+                tag = entity_tag([instance], media_type, _digest(links))
+                if is_unchanged(request, tag):
+                    return Response(status_code=304, headers={"ETag": tag})
+                write = partial(_page, document, links) if is_page else partial(_text, document)
+                content = await anyio.to_thread.run_sync(write)
+                del document, write
         studies = (instance.identity.study_instance_uid,)
         details = {"rendered": True, "instances": 1}
         await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)

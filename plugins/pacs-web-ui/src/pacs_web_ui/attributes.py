@@ -1,6 +1,7 @@
 """All attributes of an instance, as rows of a table."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from attrs import frozen
@@ -10,7 +11,8 @@ from pacs_core.dataset import BulkData, ElementSet, keyword_of
 from pacs_web_ui.charts import show_number
 
 _LONGEST: Final = 500  # characters of a value that is shown
-_MOST: Final = 20_000  # rows
+MOST: Final = 20_000
+"""Rows that are shown; a browser takes seconds for more."""
 
 
 @frozen
@@ -24,14 +26,10 @@ class Row:
     value: str
 
 
-def rows_of(header: InstanceHeader) -> list[Row]:
-    """Return the elements, items of sequences below them, at most 20,000."""
-    rows: list[Row] = []
-    for row in _rows(header.elements, 0):
-        if len(rows) == _MOST:
-            break
-        rows.append(row)
-    return rows
+def rows_of(header: InstanceHeader) -> tuple[list[Row], bool]:
+    """Return the elements, items of sequences below them, at most `MOST`; and whether it is all."""
+    rows = _rows(header.elements, 0)
+    return list(islice(rows, MOST)), next(rows, None) is None
 
 
 def _rows(elements: ElementSet, depth: int) -> Iterator[Row]:

@@ -1,14 +1,17 @@
 """Pages of studies, series and instances."""
 
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import urlencode
 
+from anyio import to_thread
 from pacs_web.api import WebContext
 from pacs_web.api.http import HttpError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from pacs_core.api.threads import without_collection
 from pacs_core.contracts import InstancePath, InvalidKeyError
 from pacs_core.dataset import MalformedDataset
 from pacs_web_ui.attributes import Row, rows_of
@@ -113,18 +116,23 @@ class Pages:
         if stored is None or stored.identity.series_instance_uid != parameters["series"]:
             raise HttpError(404, "there is no such instance in this series")
         rows: list[Row] = []
-        problem, has_pixels = "", False
-        try:
-            header = await archive.header(stored)
-            rows, has_pixels = rows_of(header), header.pixel_data is not None
-        except MalformedDataset as error:
-            problem = str(error)
+        problem, has_pixels, is_whole = "", False, True
+        with without_collection(stored.size):
+            try:
+                header = await archive.header(stored)
+                has_pixels = header.pixel_data is not None
+                rows, is_whole = rows_of(header)
+                del header
+            except MalformedDataset as error:
+                problem = str(error)
         await self._ui.record(request, VIEWED, instance=parameters["instance"])
-        return self._renderer.page(
-            request, "instance.html", study=study, identity=stored.identity, rows=rows,
-            problem=problem, has_pixels=has_pixels,
+        write = partial(
+            self._renderer.page, request, "instance.html", study=study, identity=stored.identity,
+            rows=rows, is_whole=is_whole, problem=problem, has_pixels=has_pixels,
             is_document=stored.identity.sop_class_uid in DOCUMENTS,
         )  # fmt: skip
+        # Thousands of rows, of a report or of an image with as many frames, take a second.
+        return await to_thread.run_sync(write)
 
     async def ask_to_delete(self, request: Request) -> Response:
         """Ask whether a study is to be deleted."""

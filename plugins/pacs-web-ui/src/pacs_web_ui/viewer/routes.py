@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from anyio import to_thread
+from anyio import Semaphore, to_thread
 from pacs_web.api import WebContext
 from pacs_web.api.http import HttpError
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from pacs_core.api.sr import POLICY as REPORT_PAGE_POLICY
+from pacs_core.api.threads import without_collection
 from pacs_core.contracts import InstancePath
 from pacs_core.dataset import MalformedDataset
 from pacs_web_ui.auditing import VIEWED, record_access
@@ -83,6 +84,8 @@ class ViewerPages:
     def __init__(self, context: WebContext, settings: WebUiSettings) -> None:
         self._context = context
         self._renderer = TemplateRenderer(context, settings)
+        # A large report takes hundreds of megabytes while it is read and written.
+        self._reading = Semaphore(1)
         files = _read_files()
         self._files = f"{FILES}/{_digest(files)}"
         scripts = "".join(files[name].decode() for name in sorted(files) if name.endswith(".js"))
@@ -109,16 +112,20 @@ class ViewerPages:
         stored = await archive.locate(InstancePath(parameters["study"], parameters["instance"]))
         if stored is None or stored.identity.series_instance_uid != parameters["series"]:
             raise HttpError(404, "there is no such instance in this series")
-        try:
-            elements = (await archive.header(stored, LIMITS)).elements
-        except MalformedDataset as error:
-            raise HttpError(406, f"the dataset cannot be read: {error}") from error
         details = {"instance": parameters["instance"]}
         await record_access(self._context.node, origin, VIEWED, parameters["study"], details)
         language, translate = self._renderer.language(request)
         base = f"{self._context.base_path(request)}{PREFIX}"
-        write = partial(write_report, elements, base, parameters["study"], language, translate)
-        page = HTMLResponse(await to_thread.run_sync(write), headers=HEADERS)
+        async with self._reading:
+            with without_collection(stored.size):
+                try:
+                    elements = (await archive.header(stored, LIMITS)).elements
+                except MalformedDataset as error:
+                    raise HttpError(406, f"the dataset cannot be read: {error}") from error
+                study = parameters["study"]
+                write = partial(write_report, elements, base, study, language, translate)
+                page = HTMLResponse(await to_thread.run_sync(write), headers=HEADERS)
+                del elements, write
         page.headers["content-security-policy"] = REPORT_POLICY
         return page
 
