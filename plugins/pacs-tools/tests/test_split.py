@@ -118,7 +118,7 @@ def read_split(run, folder, source):
         assert each.StudyInstanceUID == given.StudyInstanceUID
         assert each.SeriesInstanceUID != given.SeriesInstanceUID
         assert each.InstanceNumber == number
-        assert "NumberOfFrames" not in each
+        assert each.get("NumberOfFrames", 1) == 1
         assert "PerFrameFunctionalGroupsSequence" not in each
         reference = each.SourceImageSequence[-1]
         assert reference.ReferencedSOPInstanceUID == given.SOPInstanceUID
@@ -295,7 +295,7 @@ def test_a_run_of_xa_becomes_images_of_one_frame(run, tmp_path):
     save(tmp_path / "xa", source)
     made = read_split(run, tmp_path / "out", tmp_path / "xa")
     assert b"".join(each.PixelData for each in made) == source.PixelData
-    # Increments do not say whether they are added to the first angle or to the one before.
+    # All alike, they may be changes from frame to frame, and not the offsets that they should be.
     assert [each.PositionerPrimaryAngle for each in made] == [10, None, None]
     assert [each.PositionerSecondaryAngle for each in made] == [5, 5, 5]
     assert [each.get((0x6000, 0x3000)) and each[0x60003000].value for each in made] == [
@@ -303,6 +303,26 @@ def test_a_run_of_xa_becomes_images_of_one_frame(run, tmp_path):
     ]  # fmt: skip
     for keyword in ("PositionerMotion", "MaskSubtractionSequence", "FrameTime", "CineRate"):
         assert all(keyword not in each for each in made)
+
+
+@pytest.mark.parametrize(
+    ("first", "increments", "angles"),
+    [
+        (10, 1.5, [10, 11.5, 13]), (10, [0, 2, 5], [10, 12, 15]), (0, [-30, 0, 30.5], [0, 0, 30.5]),
+        (170, 15, [170, -175, -160]), (10, [0, 2], [10, 12, None]), (None, [0, 2, 5], [None] * 3),
+        (10, [0, 0, 0], [10, 10, 10]), (10, [0, -2, -2], [10, None, None]),
+    ],
+)  # fmt: skip
+def test_angles_of_an_arm_that_moves(run, tmp_path, first, increments, angles):
+    """PS3.3 C.8.7.5.1.3: one value is a steady change, several are offsets from the first angle."""
+    source = multi_frame("12.1", **XRAY, PositionerMotion="DYNAMIC", PositionerPrimaryAngle=first)
+    source.FrameIncrementPointer, source.FrameTime, source.PositionerSecondaryAngle = 0x181063, 9, 5
+    source.PositionerPrimaryAngleIncrement, source.PositionerSecondaryAngleIncrement = increments, 0
+    save(tmp_path / "xa", source)
+    made = read_split(run, tmp_path / "out", tmp_path / "xa")
+    assert [each.PositionerPrimaryAngle for each in made] == angles
+    assert [each.PositionerSecondaryAngle for each in made] == [5, 5, 5]
+    assert all("PositionerPrimaryAngleIncrement" not in each for each in made)
 
 
 def test_ultrasound_becomes_images_of_one_frame(run, tmp_path):
@@ -416,7 +436,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_left(run, tmp_path):
         assert [each.name for each in tmp_path.iterdir()] == ["in"]
 
     refuse(dcmread(CT), "there is no single-frame form of CT Image Storage")
-    refuse(multi_frame("20", Modality="NM"), "no single-frame form of Nuclear Medicine")
+    refuse(multi_frame("4.3", Modality="MR"), "no single-frame form of Enhanced MR Color")
     refuse(enhanced("130", group(**GEOMETRY), plane(0), Modality="PT"), "frame 1 is no Positron")
     shared = group(**GEOMETRY)
     shared.CTXRayDetailsSequence = [item(KVP=80), item(KVP=140)]

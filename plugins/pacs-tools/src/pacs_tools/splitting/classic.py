@@ -28,12 +28,13 @@ from pacs_core.dataset import (
     tag_of,
     vr_of,
 )
+from pacs_tools.splitting.nuclear import pick_nuclear_frame
 from pacs_tools.splitting.pulse_sequences import describe_sequence
 from pacs_tools.splitting.vectors import pick_frame
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
-CT, MR, PET, SC, US, XA, XRF, RT_IMAGE, RT_DOSE = (
-    _STORAGE + end for end in ("2", "4", "128", "7", "6.1", "12.1", "12.2", "481.1", "481.2")
+CT, MR, PET, SC, US, XA, XRF, RT_IMAGE, RT_DOSE, NM = (
+    _STORAGE + end for end in ("2", "4", "128", "7", "6.1", "12.1", "12.2", "481.1", "481.2", "20")
 )
 TARGETS: Final = {
     _STORAGE + source: target
@@ -41,12 +42,13 @@ TARGETS: Final = {
         (CT, ("2.1", "2.2")), (MR, ("4.1", "4.4")), (PET, ("130", "128.1")),
         (SC, ("7.1", "7.2", "7.3", "7.4")), (US, ("3.1", "6.2")), (XA, ("12.1.1", "12.1")),
         (XRF, ("12.2.1", "12.2")), (RT_IMAGE, ("481.1",)), (RT_DOSE, ("481.2",)),
+        (NM, ("20",)),
     )
     for source in sources
 }  # fmt: skip
 """SOP Classes of single-frame images by those of multi-frame ones (PS3.4 B.5).
 
-Those of angiography and radiotherapy may have one frame or several.
+Those of angiography, radiotherapy and nuclear medicine may have one frame or several.
 """
 
 _OF_ALL_FRAMES: Final = frozenset(map(tag_of, (
@@ -91,7 +93,7 @@ _TYPE_2: Final = {
           "PatientGantryRelationshipCodeSequence"),
     SC: ("PatientOrientation",), US: ("PatientOrientation",), XRF: ("KVP", "PatientOrientation"),
     XA: ("KVP", "PatientOrientation", "PositionerPrimaryAngle", "PositionerSecondaryAngle"),
-    RT_IMAGE: (), RT_DOSE: (),
+    NM: ("PatientOrientation",), RT_IMAGE: (), RT_DOSE: (),
 }  # fmt: skip
 
 _REGION_TYPES: Final = {
@@ -197,6 +199,8 @@ def make_frame(elements: ElementSet, number: int) -> Frame:
     target = TARGETS[elements.texts(_SOP_CLASS)[0]]
     made = Frame(elements)
     pick_frame(made, number)
+    if target == NM:
+        pick_nuclear_frame(made, elements, number)
     for group in _groups(elements, number):
         _flatten(group, made)
     made.elements.pop(tag_of("DimensionIndexValues"), None)

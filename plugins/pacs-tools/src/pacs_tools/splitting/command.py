@@ -56,7 +56,7 @@ def split(
     """Write each frame of a multi-frame image as an image of its own.
 
     Enhanced CT, MR, XA, XRF and PET images and US volumes, what was converted to them, and
-    multi-frame secondary captures, ultrasound, XA, XRF, RT images and doses become a series of
+    multi-frame secondary captures, ultrasound, XA, XRF, NM, RT images and doses become a series of
     images of one frame. Pixels are not compressed again. What would lack something that such an
     image must have is refused, as Enhanced PET images mostly are.
 

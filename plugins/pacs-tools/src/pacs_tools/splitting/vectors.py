@@ -70,11 +70,31 @@ def pick_frame(made: Made, number: int) -> None:
 
 
 def _pick_angles(made: Made, number: int) -> None:
-    """Leave angles that are known: increments do not say to what they are added (C.8.7.5)."""
-    for increments, angle in _ANGLES.items():
-        moves = any(float(each or 0) for each in made.texts(increments))
-        if number and moves and tag_of(angle) in made.elements:
+    """Set the angles of a frame, if increments say by how much they differ (C.8.7.5.1.3)."""
+    for keyword, angle in _ANGLES.items():
+        increments = [float(each or 0) for each in made.texts(keyword)]
+        if not number or not any(increments) or tag_of(angle) not in made.elements:
+            continue
+        moved = _offset(increments, number)
+        first = made.text(angle)
+        if moved is None or not first:
             made.set(angle)
+        else:
+            # The primary angle is one around the patient (C.8.7.5.1.2).
+            made.set(angle, f"{round((float(first) + moved + 180) % 360 - 180, 6):g}")
+
+
+def _offset(increments: list[float], number: int) -> float | None:
+    """Return by how much an angle differs from the first one; None if that is not clear.
+
+    One value is the change from each frame to the next, several are offsets from the first. Some
+    devices write changes from frame to frame there: those of a steady turn are all alike, and as
+    offsets they would be those of an arm that jumps and stands still.
+    """
+    if len(increments) == 1:
+        return number * increments[0]
+    is_steady = len(increments) > 2 and len(set(increments[1:])) == 1
+    return None if is_steady or number >= len(increments) else increments[number]
 
 
 def _pick_plane(made: Made, number: int) -> None:
