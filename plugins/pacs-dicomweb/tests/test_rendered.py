@@ -125,7 +125,6 @@ class TestRendered:
     def test_series_and_study(self, shared, wire):
         study = SampleStudy()
         first, second = store_gradient(shared, study), store_gradient(shared, study)
-        shared.store(study.make("SR"))
         path = f"/studies/{study.study_instance_uid}"
         parts = wire.read_parts(shared.get(f"{path}/rendered"))
         assert [headers["content-type"] for headers, _ in parts] == ["image/jpeg"] * 2
@@ -168,7 +167,7 @@ class TestRendered:
         assert shared.get(f"{path_of(page)}/rendered").status_code == 404
         assert shared.get(f"{path_of(pdf)}/thumbnail").status_code == 404
         # A response in parts has one at least (RFC 2046 §5.1.1).
-        series = path_of(pdf).rpartition("/instances")[0]
+        series = path_of(page).rpartition("/instances")[0]
         for resource in (series, series.rpartition("/series")[0]):
             assert shared.get(f"{resource}/rendered").status_code == 404
 

@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 from pacs_web.api.http import HttpError
 from pacs_web.api.media_types import Representation
+from pacs_web.api.multipart_writing import OutgoingPart
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -83,14 +84,14 @@ class EncapsulatedContent:
         tag = entity_tag([instance], media_type)
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
-        content: Content
-        if media_type in VIDEOS:
-            video = await find_video(archive, instance, shown.header)
-            length, content = video.length, video.read
-        else:
-            length, content = self._document(archive, shown)
         if media_type in {_HTML, _PLAIN}:
-            return await self._text(request, length, content, shown, media_type)
+            text = await self._write_text(archive, shown, media_type)
+            await self._record(request, shown)
+            from pacs_dicomweb.cda import POLICY
+
+            headers = {"Content-Security-Policy": POLICY, **({"ETag": tag} if tag else {})}
+            return Response(text, headers=headers, media_type=media_type)
+        length, content = await self._find(archive, shown, media_type)
         await self._record(request, shown)
         headers = {"Content-Type": media_type}
         headers |= {"ETag": tag} if tag else {}
@@ -101,14 +102,29 @@ class EncapsulatedContent:
         whole = ByteRange(0, length)
         return answer_range(request, length, headers, lambda wanted: content(wanted or whole))
 
-    async def _text(
-        self, request: Request, length: int, content: Content, shown: Shown, media_type: str
-    ) -> Response:
-        """Answer with an HL7 CDA document as a page or as text."""
+    async def part(
+        self, archive: Archive, shown: Shown, media_type: str, location: str
+    ) -> OutgoingPart:
+        """Return the document or video as a part of a response; raises as :meth:`answer`."""
+        if media_type in {_HTML, _PLAIN}:
+            text = await self._write_text(archive, shown, media_type)
+            return OutgoingPart(f"{media_type}; charset=utf-8", text, location)
+        length, content = await self._find(archive, shown, media_type)
+        return OutgoingPart(media_type, content(ByteRange(0, length)), location, length)
+
+    async def _find(self, archive: Archive, shown: Shown, media_type: str) -> tuple[int, Content]:
+        if media_type in VIDEOS:
+            video = await find_video(archive, shown.instance, shown.header)
+            return video.length, video.read
+        return self._document(archive, shown)
+
+    async def _write_text(self, archive: Archive, shown: Shown, media_type: str) -> bytes:
+        """Return an HL7 CDA document as a page or as text."""
         # Few archives have any: what reads XML is not in memory before.
-        from pacs_dicomweb.cda import POLICY, DocumentError, read_document, write_page, write_text
+        from pacs_dicomweb.cda import DocumentError, read_document, write_page, write_text
         from pacs_dicomweb.cda.document import MOST_BYTES
 
+        length, content = self._document(archive, shown)
         if length > MOST_BYTES:
             raise HttpError(406, f"a document of {length} bytes is not shown; there is {XML}")
         write = write_page if media_type == _HTML else write_text
@@ -118,10 +134,7 @@ class EncapsulatedContent:
                 text = await anyio.to_thread.run_sync(lambda: write(read_document(read)))
             except DocumentError as error:
                 raise HttpError(406, f"{error}; there is {XML}") from error
-        await self._record(request, shown)
-        tag = entity_tag([shown.instance], media_type)
-        headers = {"Content-Security-Policy": POLICY, **({"ETag": tag} if tag else {})}
-        return Response(text, headers=headers, media_type=media_type)
+        return text.encode()
 
     async def _record(self, request: Request, shown: Shown) -> None:
         studies = (shown.instance.identity.study_instance_uid,)

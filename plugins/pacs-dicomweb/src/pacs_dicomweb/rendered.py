@@ -54,7 +54,7 @@ from pacs_dicomweb.shown_frames import Shown, annotations_of, look_at, read_stat
 JPEG: Final = Representation("image/jpeg")
 PNG: Final = Representation("image/png")
 GIF: Final = Representation("image/gif")
-_SEVERAL: Final = tuple(Representation(each.name, is_multipart=True) for each in (JPEG, PNG, GIF))
+SEVERAL: Final = tuple(Representation(each.name, is_multipart=True) for each in (JPEG, PNG, GIF))
 _MOST_PRESENTED: Final = 100
 """Images of a presentation state."""
 
@@ -64,7 +64,7 @@ _KEPT_HEADERS: Final = 16 << 20
 _TRIED: Final = 8
 """Instances that are tried for a thumbnail."""
 
-_NOT_SHOWN: Final[tuple[type[Exception], ...]] = (
+NOT_SHOWN: Final[tuple[type[Exception], ...]] = (
     FrameNotFoundError,
     MalformedDataset,
     RenderingError,
@@ -101,7 +101,12 @@ class Rendering:
     async def retrieve(self, request: Request) -> Response:
         """Answer GET of a rendered instance, or of rendered frames of it."""
         archive = self._service.archive(request)
-        instance = await instance_of(archive, resource_of(request))
+        return await self.answer(request, archive, await instance_of(archive, resource_of(request)))
+
+    async def answer(
+        self, request: Request, archive: Archive, instance: StoredInstance
+    ) -> Response:
+        """Answer with the rendered form of an instance, or of the frames that the path names."""
         if instance.identity.sop_class_uid in STATES:
             return await self._presented(request, archive, instance)
         if is_sr_class(instance.identity.sop_class_uid) and "frames" not in request.path_params:
@@ -111,7 +116,7 @@ class Rendering:
         if "frames" in request.path_params:
             numbers = read_frame_list(request.path_params["frames"])
             found = await find_frames(archive, instance, numbers)
-            offered = (JPEG, PNG, GIF) if len(numbers) == 1 else (GIF, *_SEVERAL)
+            offered = (JPEG, PNG, GIF) if len(numbers) == 1 else (GIF, *SEVERAL)
             return await self._pictures(request, archive, shown, found, offered)
         if offered := EncapsulatedContent.offered(shown):
             chosen = accept(request, parameters_of(request), offered)[0].representation
@@ -129,17 +134,17 @@ class Rendering:
             frames = await find_frames(archive, shown.instance, numbers)
             return await self._pictures(request, archive, shown, frames, _offer(frames.numbers))
         parameters = parameters_of(request)
-        representation = accept(request, parameters, _SEVERAL[:2])[0].representation
-        options = self._options(first_values(parameters), representation.name)
-        await self._record(request, [each.instance for each, _ in found])
+        representation = accept(request, parameters, SEVERAL[:2])[0].representation
+        options = self.options(first_values(parameters), representation.name)
+        await self.record(request, [each.instance for each, _ in found])
 
         async def parts() -> AsyncIterator[OutgoingPart]:
             for shown, numbers in found:
-                content = await self._show(archive, shown, numbers[:1], options)
-                where = f"{self._url(request, shown.instance)}/rendered"
+                content = await self.show(archive, shown, numbers[:1], options)
+                where = f"{self.url(request, shown.instance)}/rendered"
                 yield OutgoingPart(options.media_type, content, location=where)
 
-        return _respond_in_parts(representation, parts())
+        return respond_in_parts(representation, parts())
 
     async def _find_presented(
         self, archive: Archive, instance: StoredInstance
@@ -159,32 +164,6 @@ class Rendering:
             raise InstanceNotFoundError("none of the images of the presentation state is here")
         return found
 
-    async def retrieve_several(self, request: Request) -> Response:
-        """Answer GET of a rendered study or series: the first frame of each of its images."""
-        parameters, archive = parameters_of(request), self._service.archive(request)
-        representation = accept(request, parameters, _SEVERAL[:2])[0].representation
-        options = self._options(first_values(parameters), representation.name)
-        instances = await instances_of(archive, resource_of(request))
-        await self._record(request, instances)
-
-        async def parts() -> AsyncIterator[OutgoingPart]:
-            reason: Exception | None = None
-            is_empty = True
-            for instance in instances:
-                try:
-                    shown = await self.look_at(archive, instance)
-                    content = await self._show(archive, shown, (1,), options)
-                except _NOT_SHOWN as error:
-                    reason = reason or error
-                    continue  # not everything in a study is an image
-                is_empty = False
-                where = f"{self._url(request, instance)}/rendered"
-                yield OutgoingPart(options.media_type, content, location=where)
-            if is_empty and reason is not None:
-                raise reason  # before anything is sent, so that it has a status
-
-        return _respond_in_parts(representation, parts())
-
     async def thumbnail(self, request: Request) -> Response:
         """Answer GET of the thumbnail of anything: of a study or series, of one of its images.
 
@@ -192,7 +171,7 @@ class Rendering:
         """
         parameters, archive = parameters_of(request), self._service.archive(request)
         representation = accept(request, parameters, (JPEG, PNG, GIF))[0].representation
-        options = self._options(first_values(parameters), representation.name, THUMBNAIL)
+        options = self.options(first_values(parameters), representation.name, THUMBNAIL)
         resource = resource_of(request)
         if "frames" in request.path_params:
             numbers = read_frame_list(request.path_params["frames"])[:1]
@@ -211,15 +190,17 @@ class Rendering:
             return Response(content, headers=headers, media_type=representation.name)
         reason: Exception | None = None
         for instance in instances:
+            if is_sr_class(instance.identity.sop_class_uid):
+                continue  # it has no picture, and may take long to read
             try:
                 shown = await self.look_at(archive, instance)
-                content = await self._show(archive, shown, numbers, options)
-            except _NOT_SHOWN as error:
+                content = await self.show(archive, shown, numbers, options)
+            except NOT_SHOWN as error:
                 reason = reason or error
                 continue
             self._pictures_kept.keep(tag, content, len(content))
             return Response(content, headers=headers, media_type=representation.name)
-        raise reason or InstanceNotFoundError(f"there is no {resource}")
+        raise reason or InstanceNotFoundError(f"there is no picture of {resource}")
 
     async def _pictures(
         self,
@@ -233,14 +214,14 @@ class Rendering:
         parameters = parameters_of(request)
         representation = accept(request, parameters, offered)[0].representation
         named = first_values(parameters)
-        options = self._options(named, representation.name)
+        options = self.options(named, representation.name)
         annotations = annotations_of(shown.header, read_annotations(named))
         options = evolve(options, annotations=annotations)
         form = (str(options), str(numbers), str(representation), str(shown.is_subtracted))
         tag = entity_tag(shown.instances, *form)
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
-        await self._record(request, [shown.instance])
+        await self.record(request, [shown.instance])
         headers = {"ETag": f"W/{tag}"} if tag else {}
         headers |= found.headers(self._service.url(request))
         if not representation.is_multipart:
@@ -251,11 +232,11 @@ class Rendering:
 
         async def parts() -> AsyncIterator[OutgoingPart]:
             for number in numbers:
-                content = await self._show(archive, shown, (number,), options)
-                where = f"{self._url(request, shown.instance)}/frames/{number}/rendered"
+                content = await self.show(archive, shown, (number,), options)
+                where = f"{self.url(request, shown.instance)}/frames/{number}/rendered"
                 yield OutgoingPart(representation.name, content, location=where)
 
-        return _respond_in_parts(representation, parts(), headers, found.status)
+        return respond_in_parts(representation, parts(), headers, found.status)
 
     async def single(
         self,
@@ -270,7 +251,7 @@ class Rendering:
         if is_unchanged(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
         content = await self._picture(tag, archive, shown, (number,), options)
-        await self._record(request, [shown.instance])
+        await self.record(request, [shown.instance])
         headers = {"ETag": f"W/{tag}"} if tag else {}
         return Response(content, headers=headers, media_type=options.media_type)
 
@@ -284,13 +265,14 @@ class Rendering:
     ) -> bytes:
         """Return a picture; one that was made before needs no pixels."""
         if (content := self._pictures_kept.get(tag)) is None:
-            content = await self._show(archive, shown, numbers, options)
+            content = await self.show(archive, shown, numbers, options)
             self._pictures_kept.keep(tag, content, len(content))
         return content
 
-    async def _show(
+    async def show(
         self, archive: Archive, shown: Shown, numbers: Sequence[int], options: RenderingOptions
     ) -> bytes:
+        """Return frames as a picture; raises as :func:`.shown_frames.show`."""
         config = self._service.config
         return await show(
             self._service.node,
@@ -303,18 +285,21 @@ class Rendering:
             timeout=config.render_timeout,
         )
 
-    def _url(self, request: Request, instance: StoredInstance) -> str:
+    def url(self, request: Request, instance: StoredInstance) -> str:
+        """Return the absolute URL of an instance."""
         return f"{self._service.url(request)}{resource_of_instance(instance.identity).path}"
 
-    def _options(
+    def options(
         self, named: Mapping[str, str], media_type: str, viewport: Viewport | None = None
     ) -> RenderingOptions:
+        """Return how a picture is to be made, by the parameters of a request; HttpError 400."""
         try:
             return read_rendering(named, media_type, self._service.config.max_pixels, viewport)
         except InvalidParameterError as error:
             raise HttpError(400, str(error)) from error
 
-    async def _record(self, request: Request, instances: Sequence[StoredInstance]) -> None:
+    async def record(self, request: Request, instances: Sequence[StoredInstance]) -> None:
+        """Record that instances are shown."""
         studies = tuple(sorted({each.identity.study_instance_uid for each in instances}))
         details = {"rendered": True, "instances": len(instances)}
         await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)
@@ -329,15 +314,16 @@ def _is_subtracted(request: Request) -> bool:
 
 def _offer(numbers: Sequence[int]) -> tuple[Representation, ...]:
     """Return what frames may be shown as, what is preferred first: several move."""
-    return (GIF, JPEG, PNG, *_SEVERAL) if len(numbers) > 1 else (JPEG, PNG, GIF, *_SEVERAL)
+    return (GIF, JPEG, PNG, *SEVERAL) if len(numbers) > 1 else (JPEG, PNG, GIF, *SEVERAL)
 
 
-def _respond_in_parts(
+def respond_in_parts(
     representation: Representation,
     parts: AsyncIterator[OutgoingPart],
     headers: Mapping[str, str] = MappingProxyType({}),
     status: int = 200,
 ) -> Response:
+    """Return a response with a part for each of several."""
     boundary = new_boundary()
     content = write_multipart(parts, boundary)
     content_type = {"Content-Type": representation.content_type(boundary)}

@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 from pacs_web.api.http import HttpError
 from pacs_web.api.media_types import Representation
+from pacs_web.api.multipart_writing import OutgoingPart
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -88,22 +89,49 @@ class Reports:
         HttpError
             406: it cannot be read, or is too large for a page.
         """
+        content, tag = await self._write(request, archive, instance, media_type)
+        if content is None:
+            return Response(status_code=304, headers={"ETag": tag})
+        studies = (instance.identity.study_instance_uid,)
+        details = {"rendered": True, "instances": 1}
+        await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)
+        headers = {"Content-Security-Policy": _PAGE_POLICY, **({"ETag": tag} if tag else {})}
+        return Response(content, headers=headers, media_type=media_type)
+
+    async def part(
+        self,
+        request: Request,
+        archive: Archive,
+        instance: StoredInstance,
+        media_type: str,
+        location: str,
+    ) -> OutgoingPart:
+        """Return the report as a part of a response; raises as :meth:`answer`."""
+        content, _ = await self._write(request, archive, instance, media_type, is_part=True)
+        return OutgoingPart(f"{media_type}; charset=utf-8", content or b"", location)
+
+    async def _write(
+        self,
+        request: Request,
+        archive: Archive,
+        instance: StoredInstance,
+        media_type: str,
+        *,
+        is_part: bool = False,
+    ) -> tuple[bytes | None, str]:
+        """Return a report and its entity tag; None for what the client has, unless it is a part."""
         is_page = media_type == HTML.name
         async with self._reading:
             with without_collection(instance.size):
                 document = await self._read(archive, instance)
                 links = await self._links(request, archive, instance, document) if is_page else {}
                 tag = entity_tag([instance], media_type, _digest(links))
-                if is_unchanged(request, tag):
-                    return Response(status_code=304, headers={"ETag": tag})
+                if not is_part and is_unchanged(request, tag):
+                    return None, tag
                 write = partial(_page, document, links) if is_page else partial(_text, document)
                 content = await anyio.to_thread.run_sync(write)
                 del document, write
-        studies = (instance.identity.study_instance_uid,)
-        details = {"rendered": True, "instances": 1}
-        await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)
-        headers = {"Content-Security-Policy": _PAGE_POLICY, **({"ETag": tag} if tag else {})}
-        return Response(content, headers=headers, media_type=media_type)
+        return content, tag
 
     async def _read(self, archive: Archive, instance: StoredInstance) -> SRDocument:
         try:

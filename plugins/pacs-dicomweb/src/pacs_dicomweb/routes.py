@@ -20,6 +20,7 @@ from pacs_dicomweb.deleting import EntityDeletion
 from pacs_dicomweb.frames import FrameRetrieval
 from pacs_dicomweb.metadata import MetadataRetrieval
 from pacs_dicomweb.rendered import Rendering
+from pacs_dicomweb.rendered_parts import RenderedParts
 from pacs_dicomweb.retrieving import InstanceRetrieval
 from pacs_dicomweb.searching import Handler, search_handler
 from pacs_dicomweb.service import DicomWeb
@@ -63,6 +64,7 @@ def _table(service: DicomWeb) -> tuple[Table, dict[str, str]]:
     """Return what answers each path, and what kind of resource it is."""
     metadata, frames = MetadataRetrieval(service).retrieve, FrameRetrieval(service)
     bulk_data, pictures = BulkDataRetrieval(service, frames), Rendering(service)
+    several = RenderedParts(service, pictures)
     whole = InstanceRetrieval(service, bulk_data)
     store = Store(service).store
     searches = {
@@ -82,8 +84,8 @@ def _table(service: DicomWeb) -> tuple[Table, dict[str, str]]:
     table |= {
         _FRAMES: {"GET": frames.retrieve},
         f"{_INSTANCE}/bulkdata/{{reference:path}}": {"GET": bulk_data.retrieve},
-        f"{_STUDY}/rendered": {"GET": pictures.retrieve_several},
-        f"{_SERIES}/rendered": {"GET": pictures.retrieve_several},
+        f"{_STUDY}/rendered": {"GET": several.retrieve},
+        f"{_SERIES}/rendered": {"GET": several.retrieve},
         f"{_INSTANCE}/rendered": {"GET": pictures.retrieve},
         f"{_FRAMES}/rendered": {"GET": pictures.retrieve},
         "/wado": {"GET": UriService(service, whole, pictures).retrieve},
