@@ -62,6 +62,8 @@ __all__ = ["attributes_json", "read_json", "write_json"]
 
 _quote: Final = encode_basestring
 _PLAIN_VRS: Final = KNOWN_VRS - BULK_VRS - FLOAT_VRS - {"SQ"}
+_MOST_OF_DS: Final = 16
+"""Characters that a value of DS has at most (PS3.5 Table 6.2-1)."""
 _TEXT_VRS: Final = KNOWN_VRS - BULK_VRS - INTEGER_VRS - FLOAT_VRS - {"IS", "DS", "PN", "SQ"}
 _NON_FINITE: Final = {"nan", "inf", "-inf", "infinity", "-infinity"}
 
@@ -311,8 +313,10 @@ def _text(vr: str, value: Any) -> str:
         raise TypeError(f"a value of VR {vr} is no {type(value).__name__}")
     if isinstance(value, float) and vr in INTEGER_VRS | {"IS"} and value.is_integer():
         value = int(value)
-    if isinstance(value, float) and vr == "DS" and len(repr(value)) > 16:
-        return f"{value:.10g}"  # DS has at most 16 characters (PS3.5 §6.2)
+    if isinstance(value, float) and vr == "DS" and len(repr(value)) > _MOST_OF_DS:
+        # As many digits as there is room for: sign, point and exponent take up to 7 of it.
+        texts = (f"{value:.{digits}g}" for digits in range(_MOST_OF_DS - 1, 8, -1))
+        return next(text for text in texts if len(text) <= _MOST_OF_DS)
     return str(value)
 
 

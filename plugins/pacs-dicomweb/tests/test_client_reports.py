@@ -1,11 +1,15 @@
 """Requests of clients about which reports were written elsewhere; a number names the report."""
 
 import io
+import json
 from xml.sax.saxutils import quoteattr
 
+import imagecodecs
+import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import JPEG2000Lossless, generate_uid
+from PIL import Image
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, generate_uid
 
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN
 from pacs_core.testing.datasets import SampleStudy
@@ -14,6 +18,7 @@ from .test_rendered import path_of, store_gradient
 from .test_reports import store
 from .test_retrieve import read
 
+CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 REPORT = "1.2.840.10008.5.1.4.1.1.88.11"
 GREYSCALE_STATE = "1.2.840.10008.5.1.4.1.1.11.1"
 NATIVE = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
@@ -218,3 +223,57 @@ def test_pixels_that_look_like_a_delimiter(shared, wire, tail):
     assert answer.status_code == 200, answer.text
     stored = shared.get(path_of(made), "application/dicom; transfer-syntax=*").content
     assert read(stored).PixelData == pixels
+
+
+def store_picture(web, wire, content, media_type):
+    """Store a picture of a camera as metadata with Pixel Data beside them (PS3.18 §10.5.2)."""
+    made = SampleStudy().make("CT", SOPClassUID=CAPTURE)
+    dataset = pydicom.dcmread(io.BytesIO(wire.part10(made)))
+    dataset.Rows = dataset.Columns = 16
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    dataset.PixelRepresentation = 0
+    metadata = dataset.to_json_dict()
+    metadata["7FE00010"] = {"vr": "OB", "BulkDataURI": "pixels"}
+    head = f"--b\r\nContent-Type: {media_type}\r\nContent-Location: pixels\r\n\r\n".encode()
+    first = wire.multipart(("application/dicom+json", json.dumps([metadata]).encode()))
+    body = first.removesuffix(b"--b--\r\n") + head + content + b"\r\n--b--\r\n"
+    kind = 'multipart/related; type="application/dicom+json"; boundary=b'
+    return path_of(made), web.client.post("/studies", content=body, headers={"Content-Type": kind})
+
+
+@pytest.mark.parametrize(
+    ("options", "syntax"),
+    [({}, JPEGBaseline8Bit), ({"progressive": True}, "1.2.840.10008.1.2.4.55")],
+)
+def test_a_jpeg_that_names_no_transfer_syntax(shared, wire, options, syntax):
+    """dcm4chee-arc-light 1127: what comes as image/jpeg is seldom lossless, as the default is.
+
+    It was stored as that (PS3.18 Table 8.7.3-5), and could not be decoded by anyone.
+    """
+    file = io.BytesIO()
+    Image.new("L", (16, 16), 99).save(file, "JPEG", **options)
+    path, response = store_picture(shared, wire, file.getvalue(), "image/jpeg")
+    assert response.status_code == 200, response.text
+    stored = shared.get(path, "application/dicom; transfer-syntax=*").content
+    assert pydicom.dcmread(io.BytesIO(stored)).file_meta.TransferSyntaxUID == syntax
+    pixels = shared.get(f"{path}/frames/1", "application/octet-stream")
+    assert abs(pixels.content[0] - 99) < 3
+
+
+def test_compressed_pixels_by_the_former_name_of_their_media_type(shared, wire):
+    """As image/x-jls (PS3.18 of 2013, Table 6.5-1) they were stored as if they were native."""
+    codestream = imagecodecs.jpegls_encode(np.full((16, 16), 99, np.uint8))
+    path, response = store_picture(shared, wire, bytes(codestream), "image/x-jls")
+    assert response.status_code == 200, response.text
+    assert set(shared.get(f"{path}/frames/1", "application/octet-stream").content) == {99}
+
+
+@pytest.mark.parametrize("media_type", ["image/png", "image/gif", "application/pdf"])
+def test_pixels_in_a_form_that_dicom_does_not_have(shared, wire, media_type):
+    """dcm4chee-arc-light 2430: a PNG became Pixel Data that nobody could show."""
+    file = io.BytesIO()
+    Image.new("L", (16, 16), 99).save(file, "PNG")
+    path, response = store_picture(shared, wire, file.getvalue(), media_type)
+    assert response.status_code == 409
+    assert f"{media_type} is no media type of Pixel Data" in response.headers["warning"]
+    assert shared.get(f"{path}/metadata").status_code == 404

@@ -110,6 +110,26 @@ def test_matching(two_studies, query, number):
     assert len(two_studies.found(f"/studies?{query}")) == number
 
 
+@pytest.mark.parametrize(
+    ("dates", "times", "found"),
+    [
+        ("20240131-20240202", "2000-0600", ["0500", "0700", "2300", "0500"]),
+        ("20240131-20240202", "0600-2000", ["0500", "0700", "2300", "0500", "0700"]),
+        ("20240201-", "2000-", ["2300", "0500", "0700"]),
+        ("-20240201", "-0600", ["0500"]),
+        ("20240201", "0600-2359", ["0700", "2300"]),
+    ],
+)
+def test_dates_are_matched_with_their_times(door, study, dates, times, found):
+    """Ranges of both are one range of moments (PS3.18 §8.3.4.1.1, PS3.4 C.2.2.2.5.4)."""
+    web = door()
+    moments = [("20240201", "0500"), ("20240201", "0700"), ("20240201", "2300")]
+    for day, hour in (*moments, ("20240202", "0500"), ("20240202", "0700")):
+        web.store(SampleStudy().make("CT", StudyDate=day, StudyTime=hour))
+    results = web.found(f"/studies?StudyDate={dates}&StudyTime={times}&orderby=StudyDate,StudyTime")
+    assert [each["00080030"]["Value"][0] for each in results] == found
+
+
 def test_list_of_uids_and_sequences(door):
     web = door()
     studies = [SampleStudy() for _ in range(3)]

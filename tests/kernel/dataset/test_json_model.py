@@ -204,6 +204,22 @@ def test_numbers_that_are_empty_strings_are_empty(vr, tag):
     assert element.value == b""
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (-0.7071067811865476, b"-0.7071067811865"),
+        (123456789012345.678, b"123456789012346 "),
+        (0.1 + 0.2, b"0.3 "),
+        (-1.2345678901234567e-300, b"-1.23456789e-300"),
+        (100.5, b"100.5 "),
+    ],
+)
+def test_numbers_keep_the_digits_that_a_decimal_string_has_room_for(number, text):
+    """Of 16 characters (PS3.5 Table 6.2-1); a direction cosine with ten digits is another one."""
+    ((element,),) = read_json(json.dumps({"00181151": {"vr": "DS", "Value": [number]}}))
+    assert element.value == text
+
+
 def test_its_length_is_limited():
     with pytest.raises(MalformedModel, match="longer than the 10 bytes"):
         read_json("{" + " " * 20 + "}", max_length=10)

@@ -32,7 +32,7 @@ from pacs_core.dataset.json_model import read_json
 from pacs_core.dataset.xml_model import read_xml
 from pacs_dicomweb.incoming import IncomingFile, StudyMismatchError, UnidentifiedError
 from pacs_dicomweb.multipart import Part
-from pacs_dicomweb.pixel_media_types import OCTETS, SYNTAXES, VIDEOS
+from pacs_dicomweb.pixel_media_types import OCTETS, SYNTAXES, stored_syntax
 
 JSON: Final = "application/dicom+json"
 XML: Final = "application/dicom+xml"
@@ -159,7 +159,7 @@ class Models:
             raise StudyMismatchError(f"it is of study {own_study[:64] or '(none)'}, not {study}")
         pixels = elements.elements.get(_PIXEL_DATA)
         parts = self._bulk(pixels) if pixels is not None else []
-        syntax = _syntax_of(parts)
+        syntax = await self._syntax_of(parts)
         before = self._encode(elements, lambda tag: 0x0002FFFF < tag < _PIXEL_DATA)
         after = self._encode(elements, lambda tag: tag > _PIXEL_DATA)
         middle = self._pixels(pixels, parts, syntax) if pixels is not None else None
@@ -180,6 +180,22 @@ class Models:
         if found is None:
             raise InvalidInstanceError(f"no part has the bulk data {reference[:100]!r}")
         return found
+
+    async def _syntax_of(self, parts: list[BulkPart]) -> str:
+        """Return the transfer syntax of Pixel Data that come as parts (PS3.18 Table 8.7.3-5)."""
+        named = media_type(parts[0].content_type) if parts else None
+        if named is None:
+            return EXPLICIT_VR_LITTLE_ENDIAN
+        if named.transfer_syntax and encoding_of(named.transfer_syntax).encapsulated:
+            return named.transfer_syntax
+        beginning = b"".join([piece async for piece in self._stream([parts[0]], _CHUNK)])
+        syntax = stored_syntax(named.name, beginning)
+        if syntax is None:
+            raise InvalidInstanceError(
+                f"{named.name[:100]} is no media type of Pixel Data; send "
+                f"{', '.join((OCTETS, *SYNTAXES))}"
+            )
+        return syntax
 
     async def _encode(self, elements: ElementSet, wanted: Callable[[int], bool]) -> bytes:
         chosen = {tag: e for tag, e in elements.elements.items() if wanted(tag)}
@@ -232,13 +248,15 @@ class Models:
             yield b"\0" * (part.length % 2)
         yield _END
 
-    async def _stream(self, parts: list[BulkPart]) -> AsyncIterator[bytes]:
+    async def _stream(self, parts: list[BulkPart], most: int | None = None) -> AsyncIterator[bytes]:
+        """Iterate over the contents of parts, or over the beginning of each of them."""
+
         def read(position: int, length: int) -> bytes:
             self._file.seek(position)
             return self._file.read(length)
 
         for part in parts:
-            position, end = part.offset, part.offset + part.length
+            position, end = part.offset, part.offset + min(part.length, most or part.length)
             while position < end:
                 chunk = await anyio.to_thread.run_sync(read, position, min(_CHUNK, end - position))
                 position += len(chunk)
@@ -254,19 +272,6 @@ async def _join(
             yield piece
     if after:
         yield after
-
-
-def _syntax_of(parts: list[BulkPart]) -> str:
-    """Return the transfer syntax of Pixel Data that come as parts (PS3.18 Table 8.7.3-5)."""
-    named = media_type(parts[0].content_type) if parts else None
-    if named is None:
-        return EXPLICIT_VR_LITTLE_ENDIAN
-    if named.transfer_syntax and encoding_of(named.transfer_syntax).encapsulated:
-        return named.transfer_syntax
-    known = SYNTAXES.get(named.name) or VIDEOS.get(named.name)
-    if known is None:
-        return EXPLICIT_VR_LITTLE_ENDIAN
-    return known[0]
 
 
 def _plain(reference: str) -> str:

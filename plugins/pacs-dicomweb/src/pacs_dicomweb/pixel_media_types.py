@@ -1,10 +1,18 @@
 """Media types of compressed Pixel Data and their transfer syntaxes (PS3.18 Table 8.7.3-5)."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from pacs_web.api.media_types import Representation
 
+from pacs_core.api.images import (
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
+    JPEG_PROGRESSIVE,
+    CodecError,
+    read_jpeg,
+)
 from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN
 from pacs_dicomweb.delivery import ANY
 
@@ -43,8 +51,41 @@ MEDIA_TYPES: Final = {
 }
 """Media types by transfer syntax."""
 
+_JPEG_PROCESSES: Final = {
+    JPEG_BASELINE: f"{_JPEG}.50",
+    JPEG_EXTENDED: f"{_JPEG}.51",
+    JPEG_PROGRESSIVE: f"{_JPEG}.55",
+}
+
 MULTIPART: Final = tuple(Representation(name, True) for name in (OCTETS, *_NAMED))
 SINGLE: Final = tuple(Representation(name) for name in (OCTETS, *_NAMED))
+
+
+def stored_syntax(name: str, codestream: bytes) -> str | None:
+    """Return the transfer syntax of Pixel Data that come as a media type without naming one.
+
+    That is the default, which for JPEG is the lossless process. Who sends pictures of cameras
+    does not know that, so a JPEG is what its frame header says.
+
+    Parameters
+    ----------
+    name : str
+        The media type.
+    codestream : bytes
+        The beginning of the first frame.
+
+    Returns
+    -------
+    str or None
+        None if it is no media type of Pixel Data.
+    """
+    syntaxes = _NAMED.get(name) or VIDEOS.get(name)
+    if syntaxes is None:
+        return EXPLICIT_VR_LITTLE_ENDIAN if name == OCTETS else None
+    if name == "image/jpeg":
+        with suppress(CodecError):
+            return _JPEG_PROCESSES.get(read_jpeg(codestream).process, syntaxes[0])
+    return syntaxes[0]
 
 
 def offered_frames(stored: str, number: int) -> tuple[Representation, ...]:

@@ -145,6 +145,7 @@ def plan_search(
     unreturned = sorted(wanted.included - known - _ADDED)
     warnings = (*wanted.warnings, *unmatched, *_say_what_is_not_returned(unreturned))
     matching = KeyMatching(
+        combined_date_time=True,  # PS3.18 §8.3.4.1.1
         fuzzy_names=wanted.fuzzy_names,
         empty_values=wanted.empty_values,
         multiple_values=wanted.multiple_values,
