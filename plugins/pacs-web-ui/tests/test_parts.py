@@ -15,10 +15,10 @@ from pacs_web_ui.load import LoadSample
 from pacs_web_ui.node_page import ORIGINS, QUEUES, SECTIONS, STATES
 from pacs_web_ui.openapi import describe_api
 from pacs_web_ui.rendering import show_bound, show_date, show_name, show_size
-from pacs_web_ui.studies import FILTERS, read_search
+from pacs_web_ui.studies import END_BEFORE_BEGINNING, FILTERS, read_search
 from pacs_web_ui.texts import choose_language, load_languages, translator
 
-from pacs_core.contracts import InvalidKeyError, Level
+from pacs_core.contracts import InvalidKeyError, Level, UidList
 
 FOLDER = Path(pacs_web_ui.__file__).parent
 TEXTS = {
@@ -27,7 +27,7 @@ TEXTS = {
     for text in re.findall(r"""\bt\("([^"]+)"\)""", path.read_text(encoding="utf-8"))
 } | set(re.findall(r'head\("\w+", "([^"]+)"\)', (FOLDER / "templates/_results.html").read_text()))
 TEXTS |= {text for table in (EVENTS, DETAILS, ORIGINS, QUEUES, STATES) for text in table.values()}
-TEXTS |= {*SECTIONS, "yes", "no"}
+TEXTS |= {*SECTIONS, END_BEFORE_BEGINNING, "yes", "no"}
 TEXTS |= {chart.title for chart in make_charts(())} | {"received", "sent"}
 
 
@@ -71,8 +71,11 @@ def test_the_language_is_chosen_or_accepted(chosen, accepted, language):
         ("Doe", "Doe"),
         ("^^^^", ""),
         ("", ""),
-        ("=山田^太郎", "山田, 太郎"),
-        ("^Jane", ", Jane"),
+        ("=山田^太郎", "山田 太郎"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "Yamada, Tarou (山田 太郎)"),
+        ("山田^太郎=山田^太郎=やまだ^たろう", "山田, 太郎"),
+        ("==やまだ^たろう", "やまだ たろう"),
+        ("^Jane", "Jane"),
     ],
 )
 def test_names_are_shown_as_people_write_them(name, shown):
@@ -110,6 +113,18 @@ def test_names_match_as_they_are_typed():
     assert read_search({"PatientName": "do"}, 50).filters["PatientName"] == "do*"
     assert read_search({"PatientName": "do?"}, 50).filters["PatientName"] == "do?"
     assert read_search({"from": "2024-01-31"}, 50).filters["StudyDate"] == "20240131-"
+
+
+def test_modalities_are_found_as_people_type_them():
+    """CS has capitals only (PS3.5 Table 6.2-1), and several values are any of them (C.2.2.2.8)."""
+    search = read_search({"ModalitiesInStudy": "ct, mr"}, 50)
+    assert search.query().conditions == (UidList(FILTERS["ModalitiesInStudy"], ("CT", "MR")),)
+    assert read_search({"ModalitiesInStudy": " , "}, 50).query().conditions == ()
+
+
+def test_a_range_that_ends_before_it_begins_is_told_in_words():
+    with pytest.raises(HttpError, match=END_BEFORE_BEGINNING):
+        read_search({"from": "2024-03-01", "to": "2024-02-01"}, 50)
 
 
 def test_every_reference_of_the_document_leads_somewhere():

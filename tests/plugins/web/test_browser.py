@@ -59,6 +59,30 @@ def test_the_list_follows_what_is_typed(ui, page):
     page.get_by_text("No study matches.").wait_for()
 
 
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_long_values_leave_room_for_the_rest(ui, browser, width):
+    """A name and an ID of 64 characters (PS3.5 Table 6.2-1): every column is seen at once."""
+    description = "Thorax-Abdomen-Becken mit KM portalvenös, Verlaufskontrolle"
+    long = {"PatientName": "X" * 64, "PatientID": "LONG" + "P" * 60, "AccessionNumber": "A" * 16}
+    upload(ui, [SampleStudy().make("CT", StudyDescription=description, **long)])
+    context = browser.new_context(
+        base_url=ui.url, locale="de-DE", viewport={"width": width, "height": 800}
+    )
+    page = context.new_page()
+    page.goto("/ui/?PatientID=LONG*")
+    assert page.locator("tbody tr").count()
+    edge = page.locator(".scroll").evaluate("(each) => each.getBoundingClientRect().right")
+    ends = page.locator("tbody td").evaluate_all(
+        """(cells) => cells.map((cell) => {
+          const range = document.createRange();
+          range.selectNodeContents(cell);
+          return range.getBoundingClientRect().right;
+        })"""
+    )
+    assert max(ends) <= edge
+    context.close()
+
+
 def test_a_word_stands_for_what_has_no_picture(ui, browser):
     upload(ui, [SampleStudy().make("SR", PatientName="Doe^Report", Modality="SR")])
     page = browser.new_context(base_url=ui.url, locale="en-US").new_page()
@@ -88,7 +112,7 @@ def test_files_that_are_dropped_are_stored(ui, page):
     files = [[f"{n}.dcm", list(part10(each))] for n, each in enumerate(study_of(name))]
     page.goto("/")
     page.evaluate(DROP, ["body", [*files, ["notes.txt", [1, 2, 3]]]])
-    page.get_by_text("2 / 2, 1 no DICOM files – Done").wait_for()
+    page.get_by_text("2 / 2, 1 not DICOM – Done").wait_for()
     page.get_by_role("link", name=name.replace("^", ", ")).wait_for()
     assert page.locator("#uploads .problem").count() == 0
     found = ui.get(f"/api/studies?PatientName={name}").json()["studies"]
@@ -140,7 +164,7 @@ def test_a_disc_that_is_dropped_has_more_than_images(ui, page, tmp_path):
         (tmp_path / "CD" / path).write_bytes(content)
     page.goto("/")
     drop_from_disk(page, tmp_path / "CD")
-    page.get_by_text("3 / 3, 3 no DICOM files, 1 failed – Done").wait_for()
+    page.get_by_text("3 / 3, 3 not DICOM, 1 failed – Done").wait_for()
     page.get_by_role("link", name=name.replace("^", ", ")).first.wait_for()
     (problem,) = page.locator("#uploads .problem").all_inner_texts()
     assert problem.startswith("IM2: malformed dataset")
@@ -205,7 +229,7 @@ def test_a_zip_file_that_is_dropped_is_opened(ui, page):
     page.goto("/")
     broken = ["half.zip", list(target.getvalue()[:2000])]
     page.evaluate(DROP, ["body", [["study.zip", list(target.getvalue())], broken]])
-    page.get_by_text("study.zip: 2 / 4, 1 no DICOM files, 1 failed – Done").wait_for()
+    page.get_by_text("study.zip: 2 / 4, 1 not DICOM, 1 failed – Done").wait_for()
     page.get_by_role("link", name=name.replace("^", ", ")).wait_for()
     page.get_by_text("half.zip: this is no zip file").wait_for()
     page.wait_for_load_state("networkidle")

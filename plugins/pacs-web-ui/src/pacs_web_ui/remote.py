@@ -66,7 +66,7 @@ async def find_remote_studies(
                 else:
                     found.append(model_of(Study, match))
     except (AssociationError, OSError) as error:
-        raise HttpError(502, f"{peer}: {error}") from error
+        raise HttpError(502, _told_of(peer, error)) from error
     return RemoteStudies(tuple(found))
 
 
@@ -111,7 +111,13 @@ async def retrieve(
                 report = _report(response, report)
                 yield report
     except (AssociationError, OSError) as error:
-        yield report.failing(f"{peer}: {error}")
+        yield report.failing(_told_of(peer, error))
+
+
+def _told_of(peer: Peer, error: Exception) -> str:
+    """Return what went wrong, with the peer, which errors of connecting name by themselves."""
+    text = str(error)
+    return text if text.startswith(str(peer)) else f"{peer}: {text}"
 
 
 def _report(response: Command, before: TransferReport) -> TransferReport:

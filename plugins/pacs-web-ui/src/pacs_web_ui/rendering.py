@@ -182,11 +182,19 @@ def _entry(entry: NavigationEntry, language: str, user: str) -> Mapping[str, str
 
 
 def show_name(name: str) -> str:
-    """Return a person name as people write it: the first component group that is not empty."""
-    groups = [group.split("^") for group in name.split("=")]
-    parts = next((group for group in groups if any(group)), [""])
-    family, given = parts[0].strip(), " ".join(part for part in parts[1:3] if part).strip()
-    return f"{family}, {given}" if given else family
+    """Return a person name as people write it: with letters, and with ideographs if it has them.
+
+    The phonetic group is shown where there is no other (PS3.5 §6.2.1.2).
+    """
+    groups = [group.split("^") for group in name.split("=")[:3]]
+    alphabetic, ideographic, phonetic = (
+        [part for part in (group[0].strip(), " ".join(group[1:3]).strip()) if part]
+        for group in (*groups, *[[""]] * (3 - len(groups)))
+    )
+    letters, ideographs = ", ".join(alphabetic), " ".join(ideographic)
+    if letters and ideographs and alphabetic != ideographic:
+        return f"{letters} ({ideographs})"
+    return letters or ideographs or " ".join(phonetic)
 
 
 def show_date(date: str) -> str:

@@ -5,6 +5,7 @@ description; the further fields match as keys of C-FIND do (PS3.4 C.2.2.2), name
 at their end.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
@@ -100,17 +101,19 @@ TAGS: Final[Mapping[type, Mapping[str, int]]] = {
 SORTABLE: Final = (
     "patient_name", "patient_id", "study_date", "accession_number", "study_description",
 )  # fmt: skip
+MODALITIES: Final = "ModalitiesInStudy"
 FILTERS: Final = {
     "PatientName": tag_of("PatientName"),
     "PatientID": tag_of("PatientID"),
     "AccessionNumber": tag_of("AccessionNumber"),
     "StudyDate": tag_of("StudyDate"),
-    "ModalitiesInStudy": tag_of("ModalitiesInStudy"),
+    MODALITIES: tag_of(MODALITIES),
     "StudyDescription": tag_of("StudyDescription"),
 }
 """Fields of the search, by keyword."""
 PARAMETERS: Final = (*FILTERS, "q", "from", "to", "sort", "offset", "limit")
 """What a search may have."""
+END_BEFORE_BEGINNING: Final = "The range of dates ends before it begins."
 _EVERYWHERE: Final = ("PatientID", "AccessionNumber", "StudyDescription")
 
 
@@ -143,7 +146,10 @@ class StudySearch:
         InvalidKeyError
             A value that nothing could match: a date that is none.
         """
-        keys: Attributes = {FILTERS[name]: (value,) for name, value in self.filters.items()}
+        keys: Attributes = {
+            FILTERS[name]: tuple(value.split("\\")) if name == MODALITIES else (value,)
+            for name, value in self.filters.items()
+        }
         conditions = KeyMatching().conditions(keys, keys)
         name = self.sort.removeprefix("-")
         order = Order(TAGS[Study][name], self.sort.startswith("-"))
@@ -185,8 +191,12 @@ def read_search(parameters: Mapping[str, str], page_size: int) -> StudySearch:
         if value := parameters.get(name, "").strip():
             filters[name] = _checked(name, value)
     start, end = (parameters.get(name, "").replace("-", "").strip() for name in ("from", "to"))
+    if start and end and start > end:
+        raise HttpError(400, END_BEFORE_BEGINNING)
     if start or end:
         filters["StudyDate"] = _checked("from", f"{start}-{end}")
+    if modalities := filters.get(MODALITIES):
+        filters[MODALITIES] = "\\".join(re.findall(r"[^\s,;\\]+", modalities.upper()))
     for name in ("PatientName", "StudyDescription"):
         if name in filters and not set("*?") & set(filters[name]):
             filters[name] += "*"

@@ -96,7 +96,9 @@ def health_routes(is_draining: Callable[[], bool]) -> list[WebRoutesDescriptor]:
 
     return [
         WebRoutesDescriptor("health", create, "/health", "Health", public=True),
-        WebRoutesDescriptor("health-details", create_details, "/health/details"),
+        WebRoutesDescriptor(
+            "health-details", create_details, "/health/details", "Health, check by check"
+        ),
     ]
 
 
