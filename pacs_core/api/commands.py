@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     )
     from pacs_core.cli.assembling import assemble_for_command as assemble_for_command
     from pacs_core.cli.drafts import Draft as Draft
-    from pacs_core.cli.errors import CommandError as CommandError, UsageError as UsageError
+    from pacs_core.cli.errors import (
+        CommandError as CommandError,
+        UsageError as UsageError,
+        complain_of_nothing as complain_of_nothing,
+    )
     from pacs_core.cli.formats import (
         WRITERS as WRITERS,
         Format as Format,
@@ -63,7 +67,7 @@ pacs_core.app Assembly FrameReader OpenArchive assemble open_archive open_frames
 pacs_core.app open_transcoder read_frame
 pacs_core.cli.assembling assemble_for_command
 pacs_core.cli.drafts Draft
-pacs_core.cli.errors CommandError UsageError
+pacs_core.cli.errors CommandError UsageError complain_of_nothing
 pacs_core.cli.formats WRITERS Format MatchWriter
 pacs_core.cli.keys parse_keys
 pacs_core.cli.local local_origin

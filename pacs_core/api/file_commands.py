@@ -9,7 +9,13 @@ type str, Path, int, float, bool, Literal, Enum, a list of such, an option, or a
 """
 
 from pacs_core.cli.drafts import Draft
-from pacs_core.cli.errors import NOT_LOSSLESS, NOTHING, CommandError, UsageError
+from pacs_core.cli.errors import (
+    NOT_LOSSLESS,
+    NOTHING,
+    CommandError,
+    UsageError,
+    complain_of_nothing,
+)
 from pacs_core.cli.file_workers import map_files
 from pacs_core.cli.folders import has_dicom, walk
 from pacs_core.cli.option import CommandGroup, Option, OptionGroup
@@ -41,6 +47,7 @@ __all__ = [
     "OptionGroup",
     "UsageError",
     "complain",
+    "complain_of_nothing",
     "dump_json",
     "escape",
     "find_config",

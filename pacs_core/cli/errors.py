@@ -5,7 +5,7 @@
 | 0 | All was done. A query that finds nothing is done, too. |
 | 1 | Something failed; standard error says what. |
 | 2 | The command line or the configuration is wrong; nothing was done. |
-| 3 | There was nothing to do: nothing matches what was to be retrieved, or no file can be sent. |
+| 3 | There was nothing to do: no file that the command is for, or nothing that matches. |
 | 4 | A query was cut at --limit: there are more matches. |
 | 5 | A conversion would have lost something: that file was not written, whatever else failed. |
 | 130 | Interrupted. |
@@ -23,7 +23,7 @@ from pacs_core.cli.output import complain
 FAILURE = 1
 USAGE = 2
 NOTHING = 3
-"""There was nothing to do: nothing matches, or no file could be sent."""
+"""There was nothing to do: `complain_of_nothing` says why."""
 
 LIMITED = 4
 """There is more than --limit let through."""
@@ -37,6 +37,12 @@ TRACEBACK_VARIABLE = "PACS_TRACEBACK"
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 """128 + SIGPIPE, as of a program that the signal has ended."""
+
+
+def complain_of_nothing(reason: str = "no DICOM file was found") -> int:
+    """Say that there was nothing to do, and why; return the exit code."""
+    complain(f"there is nothing to do: {reason}")
+    return NOTHING
 
 
 class CommandError(Exception):

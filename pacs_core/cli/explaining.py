@@ -7,7 +7,7 @@ from pathlib import Path
 from pacs_core.association import AssociationError
 from pacs_core.cli.assembling import transcoder_for_command
 from pacs_core.cli.errors import FAILURE
-from pacs_core.cli.file_counts import complain_of_nothing, name_skipped
+from pacs_core.cli.file_counts import complain_of_skipped, name_skipped
 from pacs_core.cli.files import DicomFile, Skipped, Unusable, inspect_all
 from pacs_core.cli.folders import walk
 from pacs_core.cli.options import ClientOptions
@@ -58,7 +58,7 @@ async def _explain(
         else:
             files.append(found)
     if not files and not code:
-        return complain_of_nothing(skipped, verbose)
+        return complain_of_skipped(skipped, verbose)
     async with transcoding as transcoder:
         answers = (
             _ask_peer(session, transcoder, files)

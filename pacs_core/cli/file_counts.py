@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attrs import define, field
 
-from pacs_core.cli.errors import FAILURE, NOTHING
+from pacs_core.cli.errors import FAILURE, complain_of_nothing
 from pacs_core.cli.files import DicomFile, Found, Skipped, Unusable
 from pacs_core.cli.output import complain, count, say
 from pacs_core.cli.progress import Advance
@@ -66,7 +66,7 @@ class FileCounts:
         if self.exit_code:
             return self.exit_code
         if not sum(self.outcomes.values()) - self.outcomes["skipped"]:
-            return complain_of_nothing(self.outcomes["skipped"], self.verbose)
+            return complain_of_skipped(self.outcomes["skipped"], self.verbose)
         return 0
 
 
@@ -76,8 +76,7 @@ def name_skipped(found: Skipped, verbose: bool) -> None:
         complain(f"{found.path}: skipped: {found.reason}")
 
 
-def complain_of_nothing(skipped: int, verbose: bool) -> int:
+def complain_of_skipped(skipped: int, verbose: bool) -> int:
     """Say that no file is of use; return the exit code."""
     hint = "; --verbose names what was skipped" if skipped and not verbose else ""
-    complain(f"there is nothing to do: no DICOM file was found{hint}")
-    return NOTHING
+    return complain_of_nothing(f"no DICOM file was found{hint}")

@@ -2,7 +2,7 @@
 
 from attrs import define, field
 
-from pacs_core.cli.errors import FAILURE, NOTHING, UsageError
+from pacs_core.cli.errors import FAILURE, UsageError, complain_of_nothing
 from pacs_core.cli.keys import UNIQUE_KEYS, Level, deepest_level, parse_keys
 from pacs_core.cli.output import complain, say
 from pacs_core.cli.progress import Advance
@@ -94,8 +94,9 @@ class SubOperations:
             return FAILURE
         if completed or odd:
             return 0
-        complain(f"{session.peer}: nothing matches" + (f"; {hint}" if hint else ""))
-        return NOTHING
+        return complain_of_nothing(
+            f"{session.peer}: nothing matches" + (f"; {hint}" if hint else "")
+        )
 
 
 def _count_completed(response: Command) -> int:

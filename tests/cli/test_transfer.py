@@ -230,7 +230,7 @@ def test_get_says_what_the_peer_says(pacs, strict, tmp_path: Path) -> None:
 def test_to_get_nothing_is_said(pacs, peer: str, tmp_path: Path) -> None:
     result = pacs("get", peer, "-k", "StudyInstanceUID=1.2.3", "-o", tmp_path / "out")
     assert (result.code, result.out) == (3, "0 received, 0 failed\n")
-    assert result.err == f"pacs: {peer}: nothing matches\n"
+    assert result.err == f"pacs: there is nothing to do: {peer}: nothing matches\n"
 
 
 def test_get_where_nothing_can_be_written(pacs, peer: str, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_what_dump_prints_for_programs_is_what_it_shows(run):
 def test_dump_tells_that_there_was_nothing_to_dump(run, tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     code, out, err = run("dump", tmp_path)
-    assert (code, out, err) == (3, "", "pacs: no DICOM file was found\n")
+    assert (code, out, err) == (3, "", "pacs: there is nothing to do: no DICOM file was found\n")
     assert run("dump", tmp_path / "notes.txt")[0] == 1
 
 

@@ -14,7 +14,6 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 from attrs import asdict, evolve
 
 from pacs_core.api.file_commands import (
-    NOTHING,
     CommandError,
     ConfigOption,
     JobsOption,
@@ -22,6 +21,7 @@ from pacs_core.api.file_commands import (
     Option,
     UsageError,
     complain,
+    complain_of_nothing,
     find_config,
     has_dicom,
     progress,
@@ -299,12 +299,6 @@ def _summarize(outcomes: Counter[str], as_json: bool) -> int:
     if outcomes["refused"] + outcomes["failed"] + outcomes["leaking"]:
         return 1
     return 0 if outcomes["de-identified"] else complain_of_nothing()
-
-
-def complain_of_nothing() -> int:
-    """Say that there is no DICOM file; return the exit code."""
-    complain("there is nothing to do: no DICOM file was found")
-    return NOTHING
 
 
 def _counts(outcomes: Counter[str]) -> Iterator[str]:

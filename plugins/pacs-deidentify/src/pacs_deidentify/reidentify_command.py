@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pacs_core.api.file_commands import (
-    NOTHING,
     ConfigOption,
     Draft,
     JobsOption,
     Option,
     UsageError,
     complain,
+    complain_of_nothing,
     has_dicom,
     map_files,
     say,
     walk,
 )
-from pacs_deidentify.command import complain_of_nothing, load_assembly, read_key, settings_of
+from pacs_deidentify.command import load_assembly, read_key, settings_of
 from pacs_deidentify.errors import DeidentificationError
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ def reidentify(
         f"{done} instance{'' if done == 1 else 's'} re-identified"
         + (f", {refused} refused" if refused else "")
     )
-    return 1 if refused else 0 if done else NOTHING
+    if refused or done:
+        return 1 if refused else 0
+    return complain_of_nothing()
 
 
 def _restore_file(path: Path, identifiers: "Identifiers", output: Path, overwrite: bool) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 from pacs_core.api.file_commands import (
-    NOTHING,
     CommandError,
     JobsOption,
     Option,
     UsageError,
     complain,
+    complain_of_nothing,
     has_dicom,
     say,
 )
@@ -127,7 +127,7 @@ def _extract_folder(
 ) -> int:
     if not has_dicom([folder], without=output):
         say("0 files written")
-        return NOTHING
+        return complain_of_nothing("no image was found")
     import anyio
 
     from pacs_image_export.folders import extract_folder

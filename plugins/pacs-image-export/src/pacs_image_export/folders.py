@@ -16,10 +16,10 @@ from anyio.to_thread import run_sync
 
 from pacs_core.api.commands import FrameReader, assemble, load_config, open_frames
 from pacs_core.api.file_commands import (
-    NOTHING,
     CommandError,
     Draft,
     complain,
+    complain_of_nothing,
     progress,
     say,
     walk,
@@ -81,7 +81,9 @@ async def extract_folder(
                     failed += bool(lines) and not is_done
                     advance(1)
     say(f"{done} file{'' if done == 1 else 's'} written")
-    return 1 if failed else 0 if done else NOTHING
+    if done or failed:
+        return 1 if failed else 0
+    return complain_of_nothing("no image was found")
 
 
 def _batches(paths: Iterable[Path], size: int) -> Iterator[list[Path]]:

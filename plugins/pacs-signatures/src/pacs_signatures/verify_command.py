@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pacs_tools.api import DicomFile, explain, open_dicom
 
 from pacs_core.api.file_commands import (
-    NOTHING,
     CommandError,
     JobsOption,
     JsonOption,
     Option,
     UsageError,
     complain,
+    complain_of_nothing,
     dump_json,
     escape,
     has_dicom,
@@ -112,7 +112,9 @@ def verify(
         problems += faults
     for problem in problems:
         complain(problem)
-    return 1 if problems else 0 if count else NOTHING
+    if problems or count:
+        return 1 if problems else 0
+    return complain_of_nothing("no file has a digital signature")
 
 
 def _check_trust(ca: Path | None, any_signer: bool, crl: list[Path]) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Final
 
 from pacs_core.api.file_commands import (
-    NOTHING,
     CommandError,
     Draft,
     UsageError,
     complain,
+    complain_of_nothing,
     map_files,
     walk,
 )
@@ -85,9 +85,14 @@ def change_files(
     return done, failed
 
 
-def exit_code(done: int, failed: int) -> int:
-    """Return the exit code of a command that changed so many files, while so many failed."""
-    return 1 if failed else 0 if done else NOTHING
+def exit_code(done: int, failed: int, nothing: str = "no DICOM file was found") -> int:
+    """Return the exit code of a command that changed so many files, while so many failed.
+
+    Where there was nothing to do, it is said why.
+    """
+    if done or failed:
+        return 1 if failed else 0
+    return complain_of_nothing(nothing)
 
 
 def check_target(target: Path, *, replaces: bool) -> None:

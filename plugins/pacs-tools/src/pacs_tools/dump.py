@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from pacs_core.api.file_commands import (
-    NOTHING,
     JobsOption,
     JsonOption,
     Option,
     UsageError,
     complain,
+    complain_of_nothing,
     dump_json,
     escape,
     map_files,
@@ -111,8 +111,7 @@ def dump(
     if False in shown:
         return 1
     if True not in shown:
-        complain("no DICOM file was found")
-        return NOTHING
+        return complain_of_nothing()
     return 0
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pacs_core.api.file_commands import (
-    NOTHING,
     JobsOption,
     Option,
     UsageError,
     complain,
+    complain_of_nothing,
     escape,
     map_files,
     walk,
@@ -84,4 +84,6 @@ def find_files(
             writer.write(attributes)
     if writer is not None:
         writer.close()
-    return 1 if problems else 0 if found else NOTHING
+    if problems or found:
+        return 1 if problems else 0
+    return complain_of_nothing("no file matches")

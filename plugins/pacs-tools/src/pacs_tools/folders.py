@@ -47,4 +47,4 @@ def convert_folder(
         done += is_done
         failed += has_failed
     say(f"{done} file{'' if done == 1 else 's'} written")
-    return exit_code(done, failed)
+    return exit_code(done, failed, "the folder has no file to convert")

@@ -8,10 +8,10 @@ from typing import Final, Literal
 from attrs import define, field, frozen
 
 from pacs_core.api.file_commands import (
-    NOTHING,
     JobsOption,
     JsonOption,
     complain,
+    complain_of_nothing,
     dump_json,
     map_files,
     print_row,
@@ -103,9 +103,7 @@ def info(
         complain(problem)
     if problems:
         return 1
-    if not number:
-        complain("no DICOM file was found")
-    return 0 if number else NOTHING
+    return 0 if number else complain_of_nothing()
 
 
 def _examine_all(

@@ -91,7 +91,7 @@ def merge_patient(
 
     done, failed = change_files(paths, output, merge, failures=(UnencodableValue,), jobs=jobs)
     say(f"{done} file{'' if done == 1 else 's'} written")
-    return exit_code(done, failed)
+    return exit_code(done, failed, f"no file is of the patient {from_!r}")
 
 
 def _values_of(patient: str, paths: list[Path], jobs: int) -> Values:

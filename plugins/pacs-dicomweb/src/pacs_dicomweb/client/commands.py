@@ -19,6 +19,7 @@ from pacs_core.api.commands import (
     UsageError,
     assemble_for_command,
     complain,
+    complain_of_nothing,
     count,
     local_origin,
     open_archive,
@@ -188,7 +189,9 @@ def store(peer: str, /, *paths: Path, config: ConfigOption = None) -> int:
 
     _run(run)
     print(f"{count(stored, 'instance')} stored, {failed} not")
-    return 1 if failed or not stored else 0
+    if stored or failed:
+        return 1 if failed else 0
+    return complain_of_nothing()
 
 
 def take_over(

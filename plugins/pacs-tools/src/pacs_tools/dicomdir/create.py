@@ -15,11 +15,11 @@ from typing import Annotated, Final
 from uuid import uuid4
 
 from pacs_core.api.file_commands import (
-    NOTHING,
     JobsOption,
     Option,
     UsageError,
     complain,
+    complain_of_nothing,
     map_files,
     say,
     walk,
@@ -72,8 +72,7 @@ def create(
     for problem in problems:
         complain(problem)
     if not nodes:
-        complain("there is nothing to do: no DICOM file was found")
-        return 1 if problems else NOTHING
+        return 1 if problems else complain_of_nothing()
     _write(id_, top, nodes, output, jobs)
     say(f"{len(nodes)} instance{'' if len(nodes) == 1 else 's'} in {output}")
     return 1 if problems else 0

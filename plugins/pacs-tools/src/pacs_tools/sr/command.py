@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 from attrs import frozen
 
 from pacs_core.api.file_commands import (
-    NOTHING,
     JobsOption,
     Option,
     UsageError,
     complain,
+    complain_of_nothing,
     escape,
     map_files,
     say,
@@ -93,7 +93,9 @@ def sr(
             say(f"{output} written")
     for problem in problems:
         complain(problem)
-    return 1 if problems else NOTHING if first is None else 0
+    if problems or first is not None:
+        return 1 if problems else 0
+    return complain_of_nothing("no report was found")
 
 
 def _read(file: DicomFile, named: bool, form: Format, style: Style) -> _Read:

@@ -9,6 +9,7 @@ from pacs_core.api.file_commands import (
     JsonOption,
     Option,
     complain,
+    complain_of_nothing,
     dump_json,
     escape,
     map_files,
@@ -28,7 +29,6 @@ from pacs_tools.validation.values import check_values
 _SOP_CLASS: Final = tag_of("SOPClassUID")
 _SOP_INSTANCE: Final = tag_of("SOPInstanceUID")
 _STYLES: Final = {ERROR: "old", WARNING: "name"}
-NOTHING: Final = 3
 
 Rule = Literal[
     "charset", "codestream", "meta", "module", "pixels", "structure", "type", "uid", "value",
@@ -93,7 +93,7 @@ def validate(
     results = [*map_files(validate_file, walk(paths), jobs, label="validating", prints=True)]
     if any(failed for _, failed in results):
         return 1
-    return 0 if any(seen for seen, _ in results) else NOTHING
+    return 0 if any(seen for seen, _ in results) else complain_of_nothing()
 
 
 def examine(file: DicomFile) -> Findings:
