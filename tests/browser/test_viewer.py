@@ -414,7 +414,7 @@ def test_axe_finds_nothing(browser, plain_site, make_image, pacs_dataset, scheme
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     images = series_of(make_image, 2)
     report = sample(pacs_dataset, "SR", StudyInstanceUID=images[0].StudyInstanceUID)
-    store(plain_site, *images, report)
+    store(plain_site, *images, report, ecg(pacs_dataset, images[0].StudyInstanceUID))
     context = browser.new_context(color_scheme=scheme, locale="en-US")
     page = context.new_page()
     open_viewer(page, plain_site, images[0].StudyInstanceUID)
@@ -422,11 +422,15 @@ def test_axe_finds_nothing(browser, plain_site, make_image, pacs_dataset, scheme
     page.keyboard.press("?")
     found.append(axe.Axe().run(page).response["violations"])
     page.keyboard.press("Escape")
-    address = page.locator(".set", has_text="SR").get_attribute("data-page")
-    page.goto(plain_site.url + address)
-    found.append(axe.Axe().run(page).response["violations"])
+    addresses = [
+        page.locator(f'.set[data-kind="{kind}"]').get_attribute("data-page")
+        for kind in ("report", "other")
+    ]
+    for address in addresses:
+        page.goto(plain_site.url + address)
+        found.append(axe.Axe().run(page).response["violations"])
     context.close()
-    assert found == [[], [], []]
+    assert found == [[], [], [], []]
 
 
 def test_the_mouse_zooms_moves_and_corrects(page, plain_site, make_image):
@@ -607,15 +611,109 @@ def test_a_pdf_is_shown(page, plain_site, pacs_dataset):
     raise AssertionError("the document is not to be seen")
 
 
-def test_what_is_no_picture_leads_to_its_attributes(page, plain_site, pacs_dataset):
-    study = new_uid()
-    store(plain_site, sample(pacs_dataset, "RTSTRUCT", StudyInstanceUID=study))
-    page.goto(f"{plain_site.url}/ui/viewer/{study}")
+def test_what_is_no_picture_says_what_it_is(page, plain_site, make_image, pacs_dataset):
+    images = series_of(make_image, 3, SeriesDescription="Thorax")
+    structures = sample(
+        pacs_dataset,
+        "RTSTRUCT",
+        StudyInstanceUID=images[0].StudyInstanceUID,
+        StructureSetLabel="Plan A",
+    )
+    region, reference, contour = Dataset(), Dataset(), Dataset()
+    region.ROINumber, region.ROIName = 1, HOSTILE[:64]
+    reference.ReferencedSOPClassUID = CTImageStorage
+    reference.ReferencedSOPInstanceUID = images[1].SOPInstanceUID
+    contour.ContourImageSequence = [reference]
+    structures.StructureSetROISequence = [region]
+    structures.ROIContourSequence = [Dataset()]
+    structures.ROIContourSequence[0].ContourSequence = [contour]
+    store(plain_site, *images, structures)
+    uid = structures.SOPInstanceUID
+    page.goto(f"{plain_site.url}/ui/viewer/{images[0].StudyInstanceUID}?instance={uid}")
+    overview = page.frame_locator(".document iframe")
+    overview.get_by_role("heading", name="RT Structure Set").wait_for()
+    assert overview.locator("dd").first.inner_text() == "Plan A"
+    assert overview.get_by_text(HOSTILE[:64]).is_visible()
     with page.expect_download() as told:
-        page.get_by_role("link", name="Download").click()
+        overview.get_by_role("link", name="Download").click()
     assert told.value.path().read_bytes()[128:132] == b"DICM"
-    page.get_by_role("link", name="All attributes").click()
+    overview.get_by_role("link", name="Thorax").click()
+    wait_for_image(page, 2, 3)
+    page.locator(".set", has_text="RTSTRUCT").click()
+    overview.get_by_role("link", name="All attributes").click()
     page.get_by_role("heading", name="All attributes").wait_for()
+    assert page.title() != "owned"
+
+
+def test_a_presentation_state_shows_what_it_presents(page, plain_site, make_image, pacs_dataset):
+    (image,) = series_of(make_image, 1)
+    state = sample(
+        pacs_dataset,
+        "SR",
+        StudyInstanceUID=image.StudyInstanceUID,
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.11.1",
+    )
+    del state.ContentSequence
+    state.Modality, state.ContentLabel = "PR", "TURNED"
+    state.ImageRotation, state.ImageHorizontalFlip = 90, "N"
+    state.PresentationLUTShape = "INVERSE"
+    series, reference = Dataset(), Dataset()
+    reference.ReferencedSOPClassUID = CTImageStorage
+    reference.ReferencedSOPInstanceUID = image.SOPInstanceUID
+    series.SeriesInstanceUID = image.SeriesInstanceUID
+    series.ReferencedImageSequence = [reference]
+    state.ReferencedSeriesSequence = [series]
+    store(plain_site, image, state)
+    page.goto(
+        f"{plain_site.url}/ui/viewer/{image.StudyInstanceUID}?instance={state.SOPInstanceUID}"
+    )
+    overview = page.frame_locator(".document iframe")
+    overview.get_by_role("heading", name="Grayscale Softcopy Presentation State").wait_for()
+    picture = overview.locator(".presented")
+    until(lambda: picture.evaluate("(picture) => picture.naturalWidth") > 100, 30.0)
+    assert overview.get_by_text("TURNED").is_visible()
+    overview.get_by_role("link", name="CT ramp").click()
+    wait_for_image(page, 1, 1)
+
+
+def ecg(pacs_dataset, study):
+    """Return an ECG of two leads: pulses of 1 mV that last 100 ms, each second, for 4 s."""
+    made = sample(
+        pacs_dataset, "SR", StudyInstanceUID=study, SOPClassUID="1.2.840.10008.5.1.4.1.1.9.1.1"
+    )
+    del made.ContentSequence
+    made.Modality, group = "ECG", Dataset()
+    pulses = np.where(np.arange(2000) % 500 < 50, 400, 0).astype("<i2")
+    group.ChannelDefinitionSequence = [Dataset(), Dataset()]
+    for channel, name in zip(group.ChannelDefinitionSequence, ("I", "II"), strict=True):
+        channel.ChannelLabel, channel.ChannelSensitivity = name, "2.5"
+        channel.ChannelSensitivityUnitsSequence = code("microvolt", "uV")
+        channel.ChannelBaseline, channel.ChannelSensitivityCorrectionFactor = "0", "1"
+    group.NumberOfWaveformChannels, group.NumberOfWaveformSamples = 2, 2000
+    group.SamplingFrequency, group.WaveformBitsAllocated = "500", 16
+    group.WaveformSampleInterpretation = "SS"
+    group.add_new("WaveformData", "OW", np.stack([pulses, -pulses], axis=1).tobytes())
+    made.WaveformSequence = [group]
+    return made
+
+
+def test_an_ecg_is_drawn_to_scale(page, plain_site, pacs_dataset):
+    """PS3.3 C.10.9: 25 mm a second, 10 mm a millivolt."""
+    study = new_uid()
+    store(plain_site, ecg(pacs_dataset, study))
+    page.goto(f"{plain_site.url}/ui/viewer/{study}")
+    overview = page.frame_locator(".document iframe")
+    overview.get_by_text("25 mm/s · 10 mm/mV · 500 Hz · 4.0 s").wait_for()
+    assert overview.locator("svg text").all_text_contents() == ["I", "II"]
+    millimetre = 96 / 25.4
+    for line in overview.locator("svg .line").all():
+        box = line.bounding_box()
+        # A stroke of 0.3 mm may be within it.
+        assert box["width"] / millimetre == pytest.approx(4 * 25, abs=0.5)
+        assert box["height"] / millimetre == pytest.approx(10, abs=0.5)
+    first, second = (line.get_attribute("d") for line in overview.locator("svg .line").all())
+    assert first.startswith("M0.00 5.00L0.05 5.00")  # up
+    assert second.startswith("M0.00 35.00L0.05 35.00")  # down
 
 
 def test_markup_in_attributes_is_text(page, plain_site, make_image):

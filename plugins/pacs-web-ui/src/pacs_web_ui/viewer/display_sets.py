@@ -29,7 +29,7 @@ class DisplaySet:
     ----------
     kind : str
         ``"images"``, ``"report"``, ``"document"``, ``"text"``, which DICOMweb renders as a page,
-        ``"video"``, or ``"other"``: no picture.
+        ``"video"``, or ``"other"``: a page says what it is.
     series : Series
     instance : str
         SOP Instance UID; empty for the images of a series, of one frame each.

@@ -1,4 +1,4 @@
-"""Routes of the viewer: its page, reports as pages, and its modules.
+"""Routes of the viewer: its page, pages of what is no image, and its modules.
 
 The modules are served under a digest of them all: a browser keeps them for ever, and never mixes
 those of two versions.
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from anyio import Semaphore, to_thread
+from attrs import evolve
 from pacs_web.api import WebContext
 from pacs_web.api.http import HttpError
 from starlette.requests import Request
@@ -19,13 +20,14 @@ from starlette.routing import BaseRoute, Route
 
 from pacs_core.api.sr import POLICY as REPORT_PAGE_POLICY
 from pacs_core.api.threads import without_collection
-from pacs_core.contracts import InstancePath
-from pacs_core.dataset import MalformedDataset
+from pacs_core.contracts import Archive, InstancePath, StoredInstance
+from pacs_core.dataset import ElementSet, MalformedDataset
 from pacs_web_ui.auditing import VIEWED, record_access
 from pacs_web_ui.config import WebUiSettings
 from pacs_web_ui.rendering import HEADERS, TemplateRenderer
 from pacs_web_ui.studies import find_study, list_series
 from pacs_web_ui.viewer.display_sets import list_display_sets
+from pacs_web_ui.viewer.overview import LIMITS as OVERVIEW_LIMITS, find_referred, read_overview
 from pacs_web_ui.viewer.report import LIMITS, write_report
 
 PREFIX: Final = "/ui/viewer"
@@ -41,6 +43,10 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; media-src 'self'; frame-src 'self' blob:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+OVERVIEW_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'"
 )
 REPORT_POLICY: Final = f"{REPORT_PAGE_POLICY}; frame-ancestors 'self'"
 
@@ -74,8 +80,12 @@ def file_routes() -> list[BaseRoute]:
 def viewer_routes(context: WebContext, settings: WebUiSettings) -> list[BaseRoute]:
     """Return the routes of the pages."""
     pages = ViewerPages(context, settings)
-    report = "/{study}/series/{series}/instances/{instance}/report"
-    return [Route("/{study}", pages.viewer), Route(report, pages.report)]
+    instance = "/{study}/series/{series}/instances/{instance}"
+    return [
+        Route("/{study}", pages.viewer),
+        Route(f"{instance}/report", pages.report),
+        Route(f"{instance}/overview", pages.overview),
+    ]
 
 
 class ViewerPages:
@@ -92,6 +102,7 @@ class ViewerPages:
         self._scripted = sorted(set(_TEXT.findall(scripts)))
 
         self.viewer = self._renderer.with_problems(self._viewer)
+        self.overview = self._renderer.with_problems(self._overview)
 
     async def _viewer(self, request: Request) -> Response:
         """Show a study."""
@@ -107,13 +118,7 @@ class ViewerPages:
 
     async def report(self, request: Request) -> Response:
         """Show an SR document."""
-        origin, parameters = self._context.origin_of(request), request.path_params
-        archive = self._context.node.archive.on_behalf_of(origin)
-        stored = await archive.locate(InstancePath(parameters["study"], parameters["instance"]))
-        if stored is None or stored.identity.series_instance_uid != parameters["series"]:
-            raise HttpError(404, "there is no such instance in this series")
-        details = {"instance": parameters["instance"]}
-        await record_access(self._context.node, origin, VIEWED, parameters["study"], details)
+        archive, stored = await self._find(request)
         language, translate = self._renderer.language(request)
         base = f"{self._context.base_path(request)}{PREFIX}"
         async with self._reading:
@@ -122,12 +127,44 @@ class ViewerPages:
                     elements = (await archive.header(stored, LIMITS)).elements
                 except MalformedDataset as error:
                     raise HttpError(406, f"the dataset cannot be read: {error}") from error
-                study = parameters["study"]
+                study = stored.identity.study_instance_uid
                 write = partial(write_report, elements, base, study, language, translate)
                 page = HTMLResponse(await to_thread.run_sync(write), headers=HEADERS)
                 del elements, write
         page.headers["content-security-policy"] = REPORT_POLICY
         return page
+
+    async def _overview(self, request: Request) -> Response:
+        """Show what an instance is that has no other form."""
+        archive, stored = await self._find(request)
+        study, problem = stored.identity.study_instance_uid, ""
+        async with self._reading:
+            with without_collection(stored.size):
+                try:
+                    elements = (await archive.header(stored, OVERVIEW_LIMITS)).elements
+                except MalformedDataset as error:
+                    elements, problem = ElementSet({}), str(error)
+                read = partial(read_overview, stored, elements)
+                overview, references = await to_thread.run_sync(read)
+                del elements, read
+        if references:
+            series = await list_series(archive, study)
+            found = await find_referred(archive, study, series, references)
+            overview = evolve(overview, series=found)
+        values = {"overview": overview, "identity": stored.identity, "size": stored.size}
+        template = "viewer/overview.html"
+        return self._page(request, template, OVERVIEW_POLICY, problem=problem, **values)
+
+    async def _find(self, request: Request) -> tuple[Archive, StoredInstance]:
+        """Return the instance that a path names, and the archive; that it is seen is recorded."""
+        origin, parameters = self._context.origin_of(request), request.path_params
+        archive = self._context.node.archive.on_behalf_of(origin)
+        stored = await archive.locate(InstancePath(parameters["study"], parameters["instance"]))
+        if stored is None or stored.identity.series_instance_uid != parameters["series"]:
+            raise HttpError(404, "there is no such instance in this series")
+        details = {"instance": parameters["instance"]}
+        await record_access(self._context.node, origin, VIEWED, parameters["study"], details)
+        return archive, stored
 
     def _page(self, request: Request, template: str, policy: str, **values: Any) -> Response:
         files = self._context.base_path(request) + self._files

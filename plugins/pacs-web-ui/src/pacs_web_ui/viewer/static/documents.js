@@ -1,4 +1,4 @@
-// What is no image: reports, documents, videos, and what cannot be shown here.
+// What is no image: reports, documents, videos, and pages about what has no picture.
 
 import { ask } from "./loading.js";
 import { explain, t } from "./texts.js";
@@ -7,14 +7,6 @@ function frameOf(title, source) {
   const made = document.createElement("iframe");
   made.title = title;
   made.src = source;
-  return made;
-}
-
-function linkTo(address, name) {
-  const made = document.createElement("a");
-  made.href = address;
-  made.target = "_top";
-  made.textContent = name;
   return made;
 }
 
@@ -37,14 +29,7 @@ const KINDS = {
     made.src = `${url}/rendered`;
     return [made];
   },
-  other: async (set, url) => {
-    const text = document.createElement("p");
-    const attributes = linkTo(set.dataset.page, t("All attributes"));
-    const file = linkTo(`${url}?accept=application/dicom`, t("Download"));
-    file.download = `${set.dataset.instance}.dcm`;
-    text.append(t("There is no picture of this."), " ", attributes, " · ", file);
-    return [text];
-  },
+  other: async (set) => [frameOf(t("Instance"), set.dataset.page)],
 };
 
 export async function showDocument(viewport, set, study) {
