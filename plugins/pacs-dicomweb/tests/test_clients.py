@@ -178,6 +178,19 @@ class TestRequestsThatBrokeOthers:
             assert headers["content-location"].endswith("/bulkdata/7FE00010")
         assert len(wire.read_parts(shared.get(f"/studies/{stored.uid}/{kind}"))) == 2
 
+    @pytest.mark.parametrize("kind", ["bulkdata", "pixeldata"])
+    def test_nothing_of_all_bulk_data(self, shared, kind):
+        """ImagingDataCommons/slim 169: a body of no parts is none (RFC 2046 §5.1.1)."""
+        study = SampleStudy()
+        report = study.make("SR")
+        shared.store(report)
+        for path in (path_of(report), f"/studies/{study.study_instance_uid}"):
+            response = shared.get(f"{path}/{kind}")
+            assert response.status_code == 404
+            assert "there are no" in response.json()["detail"]
+        shared.store(study.make("CT"))
+        assert shared.get(f"/studies/{study.study_instance_uid}/{kind}").status_code == 200
+
     def test_pdf_of_a_study(self, shared, wire):
         """dcm4chee-arc-light 1470, OHIF/Viewers 3826."""
         study = SampleStudy()

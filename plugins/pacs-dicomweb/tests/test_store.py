@@ -345,6 +345,25 @@ class TestMetadataWithBulkData:
         assert response.status_code == 409
         assert "7FE00010" in response.headers["warning"]
 
+    def test_what_fails_is_named(self, shared, study):
+        """By the UIDs that its metadata have: other failures have none (PS3.18 Table I.1-1)."""
+        ct = study.make("CT")
+        elements, options, pixels = model_of(ct)
+        metadata = f"[{''.join(write_json(elements, options))}]".encode()
+        alone = mixed("application/dicom+json", metadata)
+        pixels = ("../bulk/7FE00010", "application/octet-stream", pixels)
+        whole = mixed("application/dicom+json", metadata, pixels)
+        for body, path, reason in (
+            (alone, "/studies", 0xC000),
+            (whole, "/studies/1.2.3", 0xA900),
+        ):
+            report = post(shared, body, self.JSON, path).json()
+            [item] = report[FAILED]["Value"]
+            assert item["00081155"]["Value"] == [ct.sop_instance_uid]
+            assert item["00081150"]["Value"] == [ct.sop_class_uid]
+            assert item["00081197"]["Value"] == [reason]
+            assert "0008119A" not in report
+
     @pytest.mark.parametrize(
         ("kind", "metadata"),
         [

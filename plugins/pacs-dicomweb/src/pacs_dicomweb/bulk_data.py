@@ -1,6 +1,7 @@
 """The Retrieve transaction for bulk data (PS3.18 §10.4.1.1.5): whatever a BulkDataURI refers to."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from attrs import evolve
@@ -121,11 +122,14 @@ class BulkDataRetrieval:
             instances = [each for each in instances if each.identity.sop_class_uid == _PDF]
             if not instances:
                 raise not_acceptable((MULTIPART,), "there is no PDF")
+        only = _DOCUMENT if wanted == DOCUMENTS else _PIXEL_DATA if only_pixels else None
+        if not await _has_any(archive, instances, only):
+            # A body of parts has at least one (RFC 2046 §5.1.1).
+            raise HttpError(404, f"there are no {'Pixel Data' if only_pixels else 'bulk data'}")
         studies = tuple({each.identity.study_instance_uid for each in instances})
         details: dict[str, AuditValue] = {"bulk_data": "all", "instances": len(instances)}
         await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)
         boundary, url = new_boundary(), self._service.url(request)
-        only = _DOCUMENT if wanted == DOCUMENTS else _PIXEL_DATA if only_pixels else None
 
         async def parts() -> AsyncIterator[OutgoingPart]:
             for instance in instances:
@@ -204,6 +208,16 @@ class BulkDataRetrieval:
         return answer_range(
             request, length, headers, lambda wanted: value_of(archive, instance, element, wanted)
         )
+
+
+async def _has_any(archive: Archive, instances: Iterable[StoredInstance], only: int | None) -> bool:
+    """Tell whether instances have bulk data, of one attribute if it is named."""
+    for instance in instances:
+        with suppress(MalformedDataset):
+            header = await archive.header(instance)
+            if any(only in {None, path[0]} for path, _ in bulk_elements(header.elements)):
+                return True
+    return False
 
 
 def bulk_elements(

@@ -133,7 +133,7 @@ async def _watch(
     """Iterate over a dataset; hold its study against the one that is wanted once that is known."""
     is_open = bool(study)
     if is_open and scanner.done:
-        _check(scanner, study)
+        check_study(_only(scanner, _STUDY), study)
         is_open = False
     for chunk in head:
         if chunk:
@@ -143,14 +143,20 @@ async def _watch(
         if is_open:
             scanner.feed(chunk)
             if scanner.done:
-                _check(scanner, study)
+                check_study(_only(scanner, _STUDY), study)
                 is_open = False
         yield chunk
     if is_open:
-        _check(scanner, study)
+        check_study(_only(scanner, _STUDY), study)
 
 
-def _check(scanner: HeaderScanner, study: str) -> None:
-    found = _only(scanner, _STUDY)
-    if found != study:
-        raise StudyMismatchError(f"it is of study {found[:64] or '(none)'}, not {study}")
+def check_study(found: str, wanted: str) -> None:
+    """Refuse an instance of another study than the one that is wanted, if one is.
+
+    Raises
+    ------
+    StudyMismatchError
+        It is of another one, or of none.
+    """
+    if wanted and found != wanted:
+        raise StudyMismatchError(f"it is of study {found[:64] or '(none)'}, not {wanted}")

@@ -30,9 +30,14 @@ from pacs_core.dataset import (
 )
 from pacs_core.dataset.json_model import read_json
 from pacs_core.dataset.xml_model import read_xml
-from pacs_dicomweb.incoming import IncomingFile, StudyMismatchError, UnidentifiedError
+from pacs_dicomweb.incoming import (
+    IncomingFile,
+    StudyMismatchError,
+    UnidentifiedError,
+    check_study,
+)
 from pacs_dicomweb.multipart import Part
-from pacs_dicomweb.pixel_media_types import OCTETS, SYNTAXES, stored_syntax
+from pacs_dicomweb.pixel_media_types import OCTETS, SYNTAXES, VIDEOS, stored_syntax
 
 JSON: Final = "application/dicom+json"
 XML: Final = "application/dicom+xml"
@@ -142,30 +147,35 @@ class Models:
     async def file(self, elements: ElementSet, study: str) -> IncomingFile:
         """Return the file that a dataset of metadata makes with its bulk data.
 
+        Its dataset raises `StudyMismatchError` if it is of another study, and
+        `InvalidInstanceError` if bulk data are not there or cannot be encoded.
+
         Raises
         ------
         UnidentifiedError
             It has no UIDs.
-        StudyMismatchError
-            It is of another study.
-        InvalidInstanceError
-            Bulk data are not there, or cannot be encoded.
         """
         uids = ("".join(elements.texts(tag)) for tag in _UIDS)
         sop_class, sop_instance, own_study = uids
         if not sop_class or not sop_instance:
             raise UnidentifiedError("its metadata have no SOP Class UID or no SOP Instance UID")
-        if study and own_study != study:
-            raise StudyMismatchError(f"it is of study {own_study[:64] or '(none)'}, not {study}")
+        try:
+            check_study(own_study, study)
+            syntax, dataset = await self._dataset(elements)
+        except (InvalidInstanceError, StudyMismatchError) as error:
+            # Its UIDs are known, so that it fails as the instance that it is.
+            syntax, dataset = EXPLICIT_VR_LITTLE_ENDIAN, _failing(error)
+        return IncomingFile(sop_class, sop_instance, syntax, dataset)
+
+    async def _dataset(self, elements: ElementSet) -> tuple[str, AsyncIterator[bytes]]:
+        """Return the transfer syntax and the content of a dataset."""
         pixels = elements.elements.get(_PIXEL_DATA)
         parts = self._bulk(pixels) if pixels is not None else []
         syntax = await self._syntax_of(parts)
         before = self._encode(elements, lambda tag: 0x0002FFFF < tag < _PIXEL_DATA)
         after = self._encode(elements, lambda tag: tag > _PIXEL_DATA)
         middle = self._pixels(pixels, parts, syntax) if pixels is not None else None
-        return IncomingFile(
-            sop_class, sop_instance, syntax, _join(await before, middle, await after)
-        )
+        return syntax, _join(await before, middle, await after)
 
     def _bulk(self, element: DataElement) -> list[BulkPart]:
         """Return the parts that a reference names; none if the element has its value."""
@@ -193,7 +203,7 @@ class Models:
         if syntax is None:
             raise InvalidInstanceError(
                 f"{named.name[:100]} is no media type of Pixel Data; send "
-                f"{', '.join((OCTETS, *SYNTAXES))}"
+                f"{', '.join((OCTETS, *SYNTAXES, *VIDEOS))}"
             )
         return syntax
 
@@ -261,6 +271,11 @@ class Models:
                 chunk = await anyio.to_thread.run_sync(read, position, min(_CHUNK, end - position))
                 position += len(chunk)
                 yield chunk
+
+
+async def _failing(error: Exception) -> AsyncIterator[bytes]:
+    raise error
+    yield b""
 
 
 async def _join(
