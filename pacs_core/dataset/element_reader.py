@@ -175,7 +175,7 @@ class ElementReader:
         sets = with_default((), default_character_set)
         self._root = _OpenSet(layout, sets, end, end, NOTHING_KNOWN)
         self._stack = [self._root]
-        self._buffer: memoryview = memoryview(b"")
+        self._buffer: Buffer = b""
         self._base = 0
         self.end = 0
         self._sequence_end = -1
@@ -246,7 +246,7 @@ class ElementReader:
         if self.end >= self._base and self.end + length <= self._base + len(self._buffer):
             return
         wanted = min(max(length, ahead), self._root.bound - self.end)
-        self._buffer = memoryview((yield self.end, wanted))
+        self._buffer = yield self.end, wanted
         self._base = self.end
         if len(self._buffer) < wanted:
             # The dataset ends here, and so does whatever has not ended.
