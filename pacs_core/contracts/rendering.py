@@ -187,6 +187,10 @@ class RenderingOptions:
         Height of a pixel of the image by its width (PS3.3 C.7.6.3.1.7), before it is rotated.
         Those of the picture are squares: it has more rows or columns than the image where this is
         not 1, or fewer, if more would be too many.
+    icc_profile : str
+        Of a picture in colour that is PNG or JPEG (PS3.18 §8.3.5.1.5): ``no`` for none, ``yes`` for
+        that of the image, or sRGB if it has none, ``srgb`` for colours that are converted to sRGB,
+        and its profile.
     """
 
     media_type: str = PNG
@@ -203,6 +207,7 @@ class RenderingOptions:
     shutter_grey: float = 0.0
     subtractions: tuple[Subtraction, ...] = ()
     pixel_aspect: float = 1.0
+    icc_profile: str = "no"
 
 
 class Renderer(Component, ABC):

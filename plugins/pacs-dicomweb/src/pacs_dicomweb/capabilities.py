@@ -19,7 +19,7 @@ _SEARCH: Final = (
     "orderby",
     "{attribute}",
 )
-_RENDERED: Final = ("window", "viewport", "quality", "annotation")
+_RENDERED: Final = ("window", "viewport", "quality", "iccprofile", "annotation")
 _URI: Final = (
     "requestType",
     "studyUID",
@@ -40,7 +40,7 @@ _URI: Final = (
 PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "search": _SEARCH,
     "rendered": _RENDERED,
-    "thumbnail": _RENDERED[:3],
+    "thumbnail": _RENDERED[:4],
     "wado": _URI,
 }
 

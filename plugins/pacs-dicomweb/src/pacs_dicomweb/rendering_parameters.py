@@ -11,6 +11,7 @@ from pacs_dicomweb.search_parameters import InvalidParameterError
 _FUNCTIONS: Final = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _WHOLE: Final = re.compile(r"\d{1,9}", re.ASCII)
+PROFILES: Final = ("", "no", "yes", "srgb")
 ANNOTATIONS: Final = frozenset({"patient", "technique"})
 THUMBNAIL: Final = Viewport(128, 128)
 
@@ -44,6 +45,7 @@ def read_rendering(
         _window(parameters.get("window", "").strip()),
         read_viewport(given, most) if given else viewport,
         _quality(parameters.get("quality", "").strip()),
+        icc_profile=_profile(parameters.get("iccprofile", "").strip().lower()),
     )
 
 
@@ -132,6 +134,14 @@ def _quality(text: str) -> int:
     if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= 100:
         raise InvalidParameterError("quality is a number from 1 to 100")
     return int(text)
+
+
+def _profile(text: str) -> str:
+    """Read ``iccprofile=srgb`` (§8.3.5.1.5)."""
+    if text not in PROFILES:
+        # Colours that were not converted would be taken for those that were asked for.
+        raise InvalidParameterError(f"iccprofile is one of {', '.join(filter(None, PROFILES))}")
+    return text or "no"
 
 
 def read_number(name: str, text: str) -> float:

@@ -13,6 +13,7 @@ from pacs_core.dataset import EXPLICIT_VR_LITTLE_ENDIAN, Attributes, parse_attri
 from pacs_image_export.errors import RenderError
 from pacs_image_export.floats import float_values
 from pacs_image_export.graphics import Placement, draw
+from pacs_image_export.icc import apply_profile
 from pacs_image_export.render import RenderOptions, render
 from pacs_image_export.samples import cells_of
 from pacs_image_export.subtraction import Derived, derive
@@ -39,7 +40,7 @@ def make_picture(header: bytes, frames: Sequence[Frame], options: RenderingOptio
     if not frames or (pictures > 1 and options.media_type != "image/gif"):
         raise RenderError(f"{options.media_type} holds one frame")
     attributes = parse_attributes(header, EXPLICIT_VR_LITTLE_ENDIAN, max_length=MAX_HEADER)
-    images = []
+    images, profile = [], b""
     window = Window(*options.window) if options.window else ""
     shown = RenderOptions(window, options.overlays, options.shutters, options.shutter_grey)
     stored_frames = [_store(each, attributes, header) for each in frames]
@@ -48,8 +49,9 @@ def make_picture(header: bytes, frames: Sequence[Frame], options: RenderingOptio
         picture = render(stored, shown, derived)
         image = Image.fromarray(np.ascontiguousarray(picture.pixels))
         image, placement = _fit(image, options)
+        image, profile = apply_profile(image, header, options.icc_profile)
         images.append(_annotate(draw(image, options.graphics, placement), options.annotations))
-    return _write(images, options)
+    return _write(images, options, profile)
 
 
 def _store(frame: Frame, attributes: Attributes, header: bytes) -> StoredFrame:
@@ -168,14 +170,15 @@ def _annotate(image: Image.Image, lines: Sequence[str]) -> Image.Image:
     return image
 
 
-def _write(images: list[Image.Image], options: RenderingOptions) -> bytes:
+def _write(images: list[Image.Image], options: RenderingOptions, profile: bytes) -> bytes:
     out, first = BytesIO(), images[0]
+    embedded = {"icc_profile": profile} if profile else {}
     if options.media_type == "image/jpeg":
-        first.save(out, "jpeg", quality=options.quality)
+        first.save(out, "jpeg", quality=options.quality, **embedded)
     elif options.media_type == "image/gif":
         milliseconds = max(round(options.interval * 1000), 20)
         more = {"append_images": images[1:], "save_all": True, "duration": milliseconds, "loop": 0}
         first.save(out, "gif", **more if len(images) > 1 else {})
     else:
-        first.save(out, "png", compress_level=1)
+        first.save(out, "png", compress_level=1, **embedded)
     return out.getvalue()
