@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pacs_deidentify.errors import DeidentificationError
 from pacs_deidentify.video.editor import Fragments, video_editor
 from pydicom import dcmread
 from pydicom.encaps import generate_fragments
@@ -160,6 +161,51 @@ def test_packets_before_the_first_that_says_what_they_are() -> None:
     lost = b"\x47\x01\x33\x10" + b"Zzyzx^Quibble".ljust(184, b"\0")
     made = edit(lost + (FOLDER / "mpeg2.sound.ts").read_bytes(), "mpeg2.sound.ts", [90])
     assert b"Zzyzx" not in made
+
+
+@pytest.mark.parametrize(("before", "after"), [(4, 0), (0, 16)])
+def test_packets_with_something_between_them(before: int, after: int) -> None:
+    """BDAV has a time stamp before each packet, and broadcasts parity behind it.
+
+    Both have bytes among them that look like those with which a packet begins.
+    """
+    data = (FOLDER / "mpeg2.sound.ts").read_bytes()
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    stamps = (b"\x47\0\0\0", b"\0\x47\0\0")
+    framed = b"".join(
+        stamps[number % 2][:before] + each + stamps[number % 2] * (after // 4)
+        for number, each in enumerate(packets)
+    )
+    made = edit(framed, "mpeg2.sound.ts", [3, 4, 191, 1000])
+    period = before + 188 + after
+    bare = b"".join(made[at + before : at + before + 188] for at in range(0, len(made), period))
+    assert bare == edit(data, "mpeg2.sound.ts", [])
+    others = [
+        (framed[at : at + before], made[at : at + before]) for at in range(0, len(made), period)
+    ]
+    assert all(given == left for given, left in others)
+
+
+def test_packets_after_what_is_left_of_one() -> None:
+    data = (FOLDER / "mpeg2.sound.ts").read_bytes()
+    assert edit(data[100:], "mpeg2.sound.ts", [])[88:] == edit(data, "mpeg2.sound.ts", [])[188:]
+
+
+def test_a_stream_of_packets_without_packs_has_no_sound() -> None:
+    """PES packets alone, as some recorders write them (ISO/IEC 13818-1 2.5.1)."""
+    data = (FOLDER / "mpeg2.sound.ps").read_bytes()
+    start = data.index(b"\0\0\1\xc0")
+    made = edit(data[start:], "mpeg2.sound.ps", [])
+    assert made.startswith(b"\0\0\1\xbe")
+    assert made == edit(data, "mpeg2.sound.ps", [])[start:]
+
+
+@pytest.mark.parametrize("start", [b"RIFF\0\0\0\0AVI ", b"\x1aE\xdf\xa3", b"0&\xb2u", b"OggS", b""])
+def test_what_cannot_be_looked_into_is_refused(start: bytes) -> None:
+    """AVI, Matroska, ASF, Ogg: none that DICOM has, and each may have sound (PS3.5 §8.2.5)."""
+    data = start + b"\0" * 2000
+    with pytest.raises(DeidentificationError, match="cannot be looked into"):
+        video_editor(SYNTAX["h264"], Fragments(BytesIO(data), [(0, len(data))]))
 
 
 def test_where_media_are_is_not_told() -> None:

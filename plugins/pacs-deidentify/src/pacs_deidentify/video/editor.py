@@ -17,9 +17,15 @@ _CODECS: Final[dict[str, type[Codec]]] = {
     **dict.fromkeys(("107", "108"), H265),
 }
 _BOXES: Final = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"})
-_SYNC: Final = b"\x47"
+_SYNC: Final = 0x47
 _PACKET: Final = 188
-_PACK: Final = b"\0\0\1\xba"
+_PERIODS: Final = (_PACKET, 192, 204)
+"""From packet to packet: bare, with a time stamp before each (BDAV), or with parity behind it."""
+
+_LOOKED_AT: Final = 5 * _PERIODS[-1]
+_AFTER_VIDEO: Final = 0xB9
+"""The first start code that is of systems, not of video (ISO/IEC 13818-1 Table 2-22)."""
+
 _MOST_FRAGMENTS: Final = 1 << 20
 
 
@@ -85,11 +91,24 @@ def video_editor(
     """
     number = transfer_syntax_uid.removeprefix(_ROOT).partition(".")[0]
     codec = _CODECS.get(number, H265)()
-    start = fragments.read_at(0, _PACKET + 1)
+    start = fragments.read_at(0, _LOOKED_AT)
     if start[4:8] in _BOXES:
         return Mp4(fragments, keeps_sound=keeps_sound)
-    if start[:1] == start[_PACKET:] == _SYNC:
-        return TransportStream(partial(ElementaryStream, codec), keeps_sound=keeps_sound)
-    if start[:4] == _PACK:
-        return ProgramStream(ElementaryStream(codec), keeps_sound=keeps_sound)
-    return ElementaryStream(codec)
+    if place := _find_packets(start):
+        make_stream = partial(ElementaryStream, codec)
+        return TransportStream(make_stream, *place, keeps_sound=keeps_sound)
+    code = start.lstrip(b"\0")[:2]
+    if code[:1] != b"\1" or not start.startswith(b"\0\0"):
+        raise DeidentificationError("its video is of a kind that cannot be looked into")
+    if code[1] < _AFTER_VIDEO:
+        return ElementaryStream(codec)
+    return ProgramStream(ElementaryStream(codec), keeps_sound=keeps_sound)
+
+
+def _find_packets(start: bytes) -> tuple[int, int] | None:
+    """Return where the first packet of a transport stream is, and what is between two of them."""
+    for period in _PERIODS:
+        for first in range(min(period, len(start) - period)):
+            if all(byte == _SYNC for byte in start[first::period]):
+                return first, period - _PACKET
+    return None

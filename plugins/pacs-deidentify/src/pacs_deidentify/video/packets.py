@@ -147,6 +147,8 @@ class TransportStream:
     ----------
     make_stream : callable
         Makes the editor of a video.
+    before, between : int, optional
+        Bytes before the first packet, and between two of them.
     keeps_sound : bool, optional
         Whether packets of sound stay. Those of all else that is neither picture nor table, and
         those before the first that says what they are, become padding.
@@ -158,7 +160,12 @@ class TransportStream:
     """
 
     def __init__(
-        self, make_stream: Callable[[], ElementaryStream], *, keeps_sound: bool = False
+        self,
+        make_stream: Callable[[], ElementaryStream],
+        before: int = 0,
+        between: int = 0,
+        *,
+        keeps_sound: bool = False,
     ) -> None:
         self.silenced = False
         self._make_stream = make_stream
@@ -166,6 +173,7 @@ class TransportStream:
         self._kept: set[int] = set(_FIRST_TABLES)
         self._videos: dict[int, tuple[ElementaryStream, _Pes]] = {}
         self._at = 0
+        self._skipped, self._between = before, between
         self._head = bytearray()
 
     @property
@@ -177,6 +185,11 @@ class TransportStream:
         """Edit a range, which follows that of the call before."""
         at = start
         while at < end:
+            if self._skipped:
+                passed = min(self._skipped, end - at)
+                self._skipped -= passed
+                at += passed
+                continue
             if not self._at and data[at] != _SYNC:
                 # What is between packets is passed over by those who read them (2.4.3.3).
                 at = data.find(_SYNC, at, end) if _SYNC in data[at:end] else end
@@ -184,6 +197,7 @@ class TransportStream:
             stop = min(end, at + _PACKET - self._at)
             self._edit_packet(data, at, stop)
             self._at = (self._at + stop - at) % _PACKET
+            self._skipped = 0 if self._at else self._between
             at = stop
 
     def _edit_packet(self, data: bytearray, start: int, end: int) -> None:
