@@ -51,8 +51,9 @@ def ui(ward, tmp_path_factory):
         "peers": peers,
         "plugin": {"web": {"port": 0}, "web-ui": {"deletion": True, "page_size": 3}},
     }
+    born = {"PatientBirthDate": "19620307"}
     with run_web(tmp_path_factory.mktemp("ui"), plugins=PLUGINS, **tables) as running:
-        upload(running, study_of("Doe^Jane", PatientID="P1", StudyDate="20240131"))
+        upload(running, study_of("Doe^Jane", PatientID="P1", StudyDate="20240131", **born))
         upload(running, study_of(f"{XSS}^Evil", PatientID=f'"{XSS}', StudyDescription=XSS))
         for number in range(5):
             upload(running, study_of(f"Many^{number}", StudyDate=f"2020010{number + 1}"))
@@ -76,6 +77,10 @@ def test_the_root_leads_to_the_study_list(ui):
         ("q=p1", {"Doe^Jane"}),
         ("PatientName=do", {"Doe^Jane"}),
         ("from=2024-01-01&to=2024-12-31&PatientID=P1", {"Doe^Jane"}),
+        ("q=7.3.1962", {"Doe^Jane"}),
+        ("q=doe+1962-03-07", {"Doe^Jane"}),
+        ("q=31.01.2024", {"Doe^Jane"}),
+        ("q=31.02.1962", set()),
         ("q=nobody", set()),
         ("q=*", None),
     ],

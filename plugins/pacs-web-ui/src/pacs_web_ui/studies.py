@@ -1,8 +1,8 @@
 """Studies, series and instances as pages and API show them, and the search for them.
 
 What a person types into the one search field is looked for in name, ID, accession number and
-description; the further fields match as keys of C-FIND do (PS3.4 C.2.2.2), names with a wild card
-at their end.
+description, and a date in those of birth and study; the further fields match as keys of C-FIND do
+(PS3.4 C.2.2.2), names with a wild card at their end.
 """
 
 import re
@@ -32,6 +32,14 @@ T = TypeVar("T")
 
 LONGEST: Final = 200
 """Characters of a value that is searched for."""
+_BIRTH_DATE: Final = tag_of("PatientBirthDate")
+_STUDY_DATE: Final = tag_of("StudyDate")
+_DAY: Final = re.compile(
+    r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4})"
+    r"|(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})",
+    re.ASCII,
+)
+"""How dates are typed that can be meant in one way only."""
 _WILD: Final = str.maketrans("*?", "??")
 
 
@@ -174,8 +182,22 @@ class StudySearch:
                 for keyword in _EVERYWHERE
                 for text in dict.fromkeys((pattern, pattern.upper(), pattern.title()))
             )
-            found.append(Either((name, *others)))
+            days = (
+                SingleValue(tag, day)
+                for day in _days_of(word)
+                for tag in (_BIRTH_DATE, _STUDY_DATE)
+            )
+            found.append(Either((name, *others, *days)))
         return tuple(found)
+
+
+def _days_of(word: str) -> tuple[str, ...]:
+    """Return the day that a word names, as DA; none if it is no date."""
+    found = _DAY.fullmatch(word)
+    if found is None:
+        return ()
+    day, month, year = (found[name] or found[name[0]] for name in ("day", "month", "year"))
+    return (f"{year}{month:0>2}{day:0>2}",)
 
 
 def read_search(parameters: Mapping[str, str], page_size: int) -> StudySearch:
