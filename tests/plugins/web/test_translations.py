@@ -18,7 +18,7 @@ FOLDERS = sorted(
     for path in ROOT.glob(f"{group}/*/src/**/locale")
 )
 UI = ROOT / "plugins/pacs-web-ui/src/pacs_web_ui"
-VERBATIM = {"UTC", "ms", "min", "SHA", "Esc", "OHIF", "Viewer", "Jobs"}
+VERBATIM = {"UTC", "ms", "min", "mm", "mV", "Hz", "SHA", "Esc", "OHIF", "Viewer", "Jobs"}
 """Words that are the same in every language."""
 
 CODE = re.compile(r"{#.*?#}|{%.*?%}|{{.*?}}", re.DOTALL)
