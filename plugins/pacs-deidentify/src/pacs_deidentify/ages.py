@@ -46,9 +46,17 @@ _YEARS: Final = (
 _OF_AGE: Final = (
     r"(?<!\w)(?:aged?|alter|[âa]ge|edad|idade|et[àa]|leeftijd)(?:[ \t]*(?:of|de|von|[:=]))?[ \t]*"
 )
+_HALF: Final = r"[ \t]+and[ \t]+a[ \t]+half"
+_MORE: Final = (
+    rf"(?:\+|½|[ \t]*1/2|{_HALF}|[ \t]*(?:[-–]|to|or|bis|oder|à|ou|[aoeu]|of|tot)[ \t]*\d{{2,3}})?"
+)
+"""What may be between a number and the years: a half, and another number."""
+
 _IN_TEXT: Final = re.compile(
-    # 95 years, 95-year-old, 95 yo, 95 y/o, 95Y, 95yM, 95-jähriger, 95 ans, 95J
-    rf"{_NUMBER}(?:(?=[ \t-]{{0,3}}(?:{_YEARS}|j\.)(?!\w))|(?=(?-i:J)(?!\w)))"
+    # 95 years, 95-year-old, 95 yo, 95 y/o, 95Y, 95yM, 95-jähriger, 95 ans, 95J, 95+ y, 95 to 96 y
+    rf"{_NUMBER}(?:(?={_MORE}[ \t-]{{0,3}}(?:{_YEARS}|j\.)(?!\w))|(?=(?-i:J)(?!\w))"
+    # 95. Lebensjahr, 95th birthday
+    r"|(?=(?:\.|st|nd|rd|th)[ \t]{0,3}(?:lebensjahr|lj(?!\w)|geburtstag|year of|birthday)))"
     # aged 95, age: 95, but no months
     rf"|{_OF_AGE}"
     r"0?(\d{2,3})(?!\w|[.,]\d|[ \t-]*(?:m|w|d|tag|woch|jour|sem|d[íi]a)\w*)",
@@ -125,10 +133,8 @@ def _cap_words(text: str, oldest: int) -> str:
 @cache
 def _words_pattern() -> tuple[re.Pattern[str], dict[str, int]]:
     words, values = years_in_words()
-    return re.compile(
-        rf"(?<!\w)({words})(?=[ \t-]{{0,3}}(?:{_YEARS})(?!\w))|{_OF_AGE}({words})(?!\w)",
-        re.IGNORECASE,
-    ), values
+    before_years = rf"(?<!\w)({words})(?=(?:{_HALF})?[ \t-]{{0,3}}(?:{_YEARS})(?!\w))"
+    return re.compile(rf"{before_years}|{_OF_AGE}({words})(?!\w)", re.IGNORECASE), values
 
 
 def age_forms(text: str) -> set[str]:
