@@ -674,6 +674,12 @@ def test_a_presentation_state_shows_what_it_presents(page, plain_site, make_imag
     assert overview.get_by_text("TURNED").is_visible()
     overview.get_by_role("link", name="CT ramp").click()
     wait_for_image(page, 1, 1)
+    state.StudyInstanceUID, state.SeriesInstanceUID = new_uid(), new_uid()
+    state.SOPInstanceUID = state.file_meta.MediaStorageSOPInstanceUID = new_uid()
+    store(plain_site, state)  # and none of its images is in its study
+    page.goto(f"{plain_site.url}/ui/viewer/{state.StudyInstanceUID}")
+    overview.get_by_text("There is no picture of this.").wait_for()
+    assert picture.count() == 0
 
 
 def ecg(pacs_dataset, study):
