@@ -241,6 +241,16 @@ def test_secondary_captures_native_and_encapsulated(run, tmp_path, sop_class, co
     assert [next(generate_frames(m.PixelData, number_of_frames=1)) for m in made] == frames
 
 
+@pytest.mark.parametrize("name", ["SC_rgb_rle_2frame.dcm", "SC_rgb_rle_16bit_2frame.dcm"])
+def test_several_frames_where_there_may_be_one(run, tmp_path, name):
+    """A Secondary Capture Image has no Multi-frame Module (PS3.3 A.8.1), and some have frames."""
+    source = CT.with_name(name)
+    made = read_split(run, tmp_path / "out", source)
+    given = dcmread(source).pixel_array
+    assert len(made) == len(given) == 2
+    assert all((each.pixel_array == frame).all() for each, frame in zip(made, given, strict=True))
+
+
 XRAY = {
     "Modality": "XA", "ImageType": ["ORIGINAL", "PRIMARY", "SINGLE PLANE"], "KVP": 80,
     "PixelIntensityRelationship": "LOG", "RadiationSetting": "GR", "Exposure": 4,

@@ -40,15 +40,16 @@ TARGETS: Final = {
     _STORAGE + source: target
     for target, sources in (
         (CT, ("2.1", "2.2")), (MR, ("4.1", "4.4")), (PET, ("130", "128.1")),
-        (SC, ("7.1", "7.2", "7.3", "7.4")), (US, ("3.1", "6.2")), (XA, ("12.1.1", "12.1")),
-        (XRF, ("12.2.1", "12.2")), (RT_IMAGE, ("481.1",)), (RT_DOSE, ("481.2",)),
-        (NM, ("20",)),
+        (SC, ("7", "7.1", "7.2", "7.3", "7.4")), (US, ("3.1", "6.1", "6.2")),
+        (XA, ("12.1.1", "12.1")), (XRF, ("12.2.1", "12.2")),
+        (RT_IMAGE, ("481.1",)), (RT_DOSE, ("481.2",)), (NM, ("20",)),
     )
     for source in sources
 }  # fmt: skip
 """SOP Classes of single-frame images by those of multi-frame ones (PS3.4 B.5).
 
-Those of angiography, radiotherapy and nuclear medicine may have one frame or several.
+Those of angiography, radiotherapy and nuclear medicine may have one frame or several; some devices
+write several frames as Secondary Capture and US Images, which may not.
 """
 
 _OF_ALL_FRAMES: Final = frozenset(map(tag_of, (
