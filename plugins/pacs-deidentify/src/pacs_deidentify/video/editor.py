@@ -98,7 +98,7 @@ def video_editor(
         make_stream = partial(ElementaryStream, codec)
         return TransportStream(make_stream, *place, keeps_sound=keeps_sound)
     code = start.lstrip(b"\0")[:2]
-    if code[:1] != b"\1" or not start.startswith(b"\0\0"):
+    if len(code) < 2 or code[0] != 1 or not start.startswith(b"\0\0"):
         raise DeidentificationError("its video is of a kind that cannot be looked into")
     if code[1] < _AFTER_VIDEO:
         return ElementaryStream(codec)
