@@ -282,10 +282,12 @@ def test_a_cine_plays_at_the_rate_it_says_and_stops(page, plain_site, make_image
         page.wait_for_timeout(400)
         return page.locator(".at-lower-left").first.inner_text() == before
 
-    until(stands_still)
-    there = page.locator(".at-lower-left").first.inner_text()
-    number = int(re.search(r"Image (\d)", there)[1])
-    assert (actual_pixels(page) == 10 * number).all()
+    def shows_what_it_says():
+        there = page.locator(".at-lower-left").first.inner_text()
+        number = int(re.search(r"Image (\d)", there)[1])
+        return (actual_pixels(page) == 10 * number).all()
+
+    until(lambda: stands_still() and shows_what_it_says())
 
 
 def test_cines_of_a_series_are_stacks_of_their_own(page, plain_site, make_image):
