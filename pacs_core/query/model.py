@@ -181,7 +181,11 @@ class AllOf:
 
 @frozen
 class Either:
-    """A restriction: at least one of `restrictions` holds; false if there are none."""
+    """A restriction: at least one of `restrictions` holds; false if there are none.
+
+    Among :attr:`Query.conditions`, where `restrictions` are conditions all, it is one of the entity
+    that is looked for.
+    """
 
     restrictions: tuple["Restriction", ...]
 
@@ -237,7 +241,7 @@ class Query:
     ----------
     level : Level
         Of the entities that are returned.
-    conditions : tuple of Condition
+    conditions : tuple of Condition or Either
         All must hold. A condition may concern an attribute of any level: one of a lower level
         holds for an entity that has some descendant with it.
     returning : frozenset of int
@@ -257,7 +261,7 @@ class Query:
     """
 
     level: Level
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Condition | Either, ...] = ()
     returning: frozenset[int] = field(factory=frozenset)
     limit: int | None = None
     offset: int = 0

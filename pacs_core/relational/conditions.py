@@ -10,11 +10,14 @@ from pacs_core.contracts import (
     MOMENT_VRS,
     NUMBER_VRS,
     TIMEZONE_OFFSET,
+    AllOf,
     AnyOf,
     Condition,
     DateTimeRange,
+    Either,
     Empty,
     Level,
+    Not,
     PersonName,
     Query,
     Range,
@@ -41,6 +44,7 @@ from pacs_core.relational.catalog import (
 from pacs_core.relational.dialect import Dialect
 from pacs_core.relational.fragments import (
     ALWAYS,
+    NEVER,
     Comparison,
     Sql,
     all_of,
@@ -106,11 +110,13 @@ class Translator:
             conditions[best] = self._place(best)
             self._separate = False
         first, placed = conditions[best], list(conditions.values())
-        top = min((p.about for p in placed), key=lambda level: level.depth)
+        top = min((p.top for p in placed), key=lambda level: level.depth)
         sql = all_of([p.as_sql(self.dialect, p is first and not p.negated) for p in placed])
         return Where(sql, min(top, self._level, key=lambda level: level.depth), first.about)
 
-    def _place(self, condition: Condition) -> PlacedCondition:
+    def _place(self, condition: Condition | Either) -> PlacedCondition:
+        if isinstance(condition, Either):
+            return self._place_either(condition)
         if computed := self._catalog.computed.get(condition.tag):
             return self._place_computed(computed, condition)
         attribute = self.attribute(condition.tag)
@@ -122,6 +128,20 @@ class Translator:
             return self._without(attribute, about)
         sql = self._in_any(attribute, condition)
         return PlacedCondition(attribute.kept, about, sql, weight_of(attribute, condition))
+
+    def _place_either(self, either: Either) -> PlacedCondition:
+        """Place conditions on several attributes, of which one must hold: on the lowest row."""
+        parts = []
+        for each in either.restrictions:
+            if isinstance(each, AllOf | Either | Not):
+                raise TypeError(f"a query's Either is of conditions, not of {type(each).__name__}")
+            parts.append(self._place(each))
+        if any(part.sql == ALWAYS for part in parts):
+            return PlacedCondition(self._level, self._level, ALWAYS, NO_INDEX_WEIGHT)
+        sql = any_of([part.as_sql(self.dialect, first=False) for part in parts]) if parts else NEVER
+        levels = sorted((part.about for part in parts), key=lambda level: level.depth)
+        lowest, highest = (levels[-1], levels[0]) if levels else (self._level, None)
+        return PlacedCondition(lowest, lowest, sql, NO_INDEX_WEIGHT, needs=highest)
 
     def holds(self, condition: Condition) -> Sql:
         """Return whether a condition holds for a row of `instance` and those above it.

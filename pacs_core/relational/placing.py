@@ -40,13 +40,22 @@ NO_INDEX_WEIGHT = 7
 
 @frozen
 class PlacedCondition:
-    """A condition as SQL on a row of `level`; it holds for a row of `about`, at or above that."""
+    """A condition as SQL on a row of `level`; it holds for a row of `about`, at or above that.
+
+    `needs` is the level of the highest row that the SQL is about, if that is above `about`.
+    """
 
     level: Level
     about: Level
     sql: Sql
     weight: int
     negated: bool = False
+    needs: Level | None = None
+
+    @property
+    def top(self) -> Level:
+        """The highest level that is needed."""
+        return self.needs or self.about
 
     def as_sql(self, dialect: Dialect, first: bool) -> Sql:
         """Return the condition on a row of `about`."""

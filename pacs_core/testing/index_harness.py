@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from pacs_core.contracts import (
     Condition,
+    Either,
     Index,
     InstanceIdentity,
     InstancePath,
@@ -84,7 +85,7 @@ def path(instance: str) -> InstancePath:
 
 
 async def found(
-    index: Index, level: Level, *conditions: Condition, key: str = "", **options: Any
+    index: Index, level: Level, *conditions: Condition | Either, key: str = "", **options: Any
 ) -> list[str]:
     """Return the unique keys of what matches, or the first values of the attribute `key`."""
     wanted = tag_of(key or _UNIQUE_KEYS[level])

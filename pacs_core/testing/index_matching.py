@@ -5,9 +5,11 @@ import pytest
 
 from pacs_core.contracts import (
     DateTimeRange,
+    Either,
     Empty,
     Index,
     Level,
+    PersonName,
     Query,
     Range,
     SequenceMatch,
@@ -243,6 +245,37 @@ class IndexMatching:
         date, study_id = tag_of("StudyDate"), tag_of("StudyID")
         conditions = (SingleValue(date, "20200101"), SingleValue(study_id, "B"))
         assert await found(index, Level.STUDY, *conditions) == ["1.2.3.2"]
+
+    async def test_either_of_conditions_on_several_attributes(self, index: Index) -> None:
+        await index.add(make_record("1.1.1", PatientID="A", PatientName="Doe^John", Modality="MR"))
+        await index.add(make_record("2.1.1", PatientID="B", PatientName="Roe^Jane", StudyID="doe"))
+        await index.add(make_record("3.1.1", PatientID="DOE", Modality="US"))
+        await index.add(make_record("3.2.1", PatientID="DOE", Modality="CT"))
+        await index.add(make_record("4.1.1", PatientID="C"))
+        person = PersonName(tag_of("PatientName"), ("doe*",))
+        study_id, patient_id = (
+            Wildcard(tag_of("StudyID"), "do*"),
+            SingleValue(tag_of("PatientID"), "DOE"),
+        )
+        either = Either((person, study_id, patient_id))
+        assert await found(index, Level.STUDY, either) == ["1.2.3.1", "1.2.3.2", "1.2.3.3"]
+        assert await found(index, Level.PATIENT, either) == ["A", "B", "DOE"]
+        assert await index.count(Query(Level.IMAGE, (either,))) == 4
+        # One attribute is of a lower level, another counted; both must hold with the rest.
+        modality = SingleValue(tag_of("Modality"), "US")
+        series = SingleValue(tag_of("NumberOfStudyRelatedSeries"), "2")
+        assert await found(index, Level.STUDY, Either((modality, study_id))) == [
+            "1.2.3.2",
+            "1.2.3.3",
+        ]
+        assert await found(index, Level.STUDY, Either((series, person)), either, modality) == [
+            "1.2.3.3"
+        ]
+        assert await found(index, Level.STUDY, Either(())) == []
+        everything = Either((modality, Wildcard(tag_of("StudyID"), "*")))
+        assert await index.count(Query(Level.STUDY, (everything,))) == 4
+        restricted = Query(Level.STUDY, (Either((modality, person)),), restrictions=(either,))
+        assert await index.count(restricted) == 2
 
     async def test_a_thousand_conditions(self, index: Index) -> None:
         await index.add(make_record(StudyDescription="x" * 1100))

@@ -35,7 +35,6 @@ from pacs_core.contracts import (
     Query,
     StoredInstance,
     admits,
-    matches,
 )
 from pacs_core.dataset import (
     Attributes,
@@ -310,8 +309,7 @@ class MemoryArchive(RangeReadingArchive):
             (_described(members), members)
             for members in entities.values()
             if all(
-                any(matches(c, held.attributes) for held in members)
-                or matches(c, _computed(members))
+                any(admits(c, held.attributes) for held in members) or admits(c, _computed(members))
                 for c in query.conditions
             )
         ]

@@ -12,13 +12,15 @@ from attrs import define, evolve, field
 
 from pacs_core.contracts import (
     MOMENT_VRS,
-    Condition,
+    AllOf,
     Conflict,
     ConflictKind,
     DateTimeRange,
+    Either,
     Empty,
     InstanceRecord,
     Level,
+    Not,
     Order,
     Query,
     Restriction,
@@ -207,7 +209,11 @@ class Entities:
         held = [r for r in self.records if path_in_hierarchy(r)[:depth] in found]
         return [record.instance for record in sorted(held, key=_retrieval_order)]
 
-    def _holds(self, condition: Condition, path: Path) -> bool:
+    def _holds(self, condition: Restriction, path: Path) -> bool:
+        if isinstance(condition, Either):
+            return any(self._holds(each, path) for each in condition.restrictions)
+        if isinstance(condition, AllOf | Not):
+            raise TypeError("conditions of a query are neither AllOf nor Not")
         tag = condition.date_tag if isinstance(condition, DateTimeRange) else condition.tag
         if isinstance(condition, Empty) and tag in self.kept[Level.PATIENT]:
             return matches(condition, self.describe(path))

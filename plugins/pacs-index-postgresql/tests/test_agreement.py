@@ -115,6 +115,7 @@ CONDITION = st.one_of(
         )
     ),
 )
+EITHER = st.lists(CONDITION, max_size=3).map(lambda each: Either(tuple(each)))
 RESTRICTION = st.one_of(
     PLAIN, PLAIN.map(Not), st.lists(PLAIN, max_size=2).map(lambda r: Either(tuple(r)))
 )
@@ -126,7 +127,7 @@ QUERIES = st.builds(
         restrictions=(AllOf(tuple(restrictions)),) if restrictions else (),
     ),
     st.sampled_from(Level),
-    st.lists(CONDITION, max_size=2),
+    st.lists(st.one_of(CONDITION, EITHER), max_size=2),
     st.lists(
         st.builds(Order, st.sampled_from(["PatientName", "PatientID"]).map(tag_of), st.booleans()),
         max_size=1,

@@ -3,6 +3,7 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +16,7 @@ from pacs_index_sqlite.index import SqliteIndex
 from pacs_core.contracts import (
     Condition,
     Conflict,
+    Either,
     Empty,
     InstancePath,
     InstanceRecord,
@@ -58,6 +60,7 @@ CONDITIONS: list[Condition] = [
     name("a^b"),
     name("c^*"),
 ]
+EITHER = [Either((one, other)) for one, other in combinations(CONDITIONS, 2)]
 
 
 def one_of(*values: Any) -> st.SearchStrategy[Any]:
@@ -89,13 +92,15 @@ def plain(value: Any) -> str:
     return repr(sorted(value.items()))
 
 
-async def compare(index: SqliteIndex, records: list[InstanceRecord]) -> None:
+async def compare(
+    index: SqliteIndex, records: list[InstanceRecord], either: list[Either] | None = None
+) -> None:
     reference = Entities(records, KEPT)
     listed: list[Conflict] = [conflict async for conflict in index.conflicts()]
     assert set(listed) == reference.conflicts()
     for level in Level:
         returning = COMPARED & index.searchable_tags(level)
-        for conditions in ((), *((condition,) for condition in CONDITIONS)):
+        for conditions in ((), *((each,) for each in (*CONDITIONS, *(either or ())))):
             query = Query(level, conditions, returning)
             found = Counter([plain(result) async for result in index.search(query)])
             expected = reference.find(query).values()
@@ -107,9 +112,11 @@ async def compare(index: SqliteIndex, records: list[InstanceRecord]) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(ACTIONS)
+@given(ACTIONS, st.lists(st.sampled_from(EITHER), max_size=4))
 async def test_it_answers_as_the_reference_does(
-    make_empty: Callable[[Path], SqliteIndex], actions: list[tuple[str, dict[str, Any]]]
+    make_empty: Callable[[Path], SqliteIndex],
+    actions: list[tuple[str, dict[str, Any]]],
+    either: list[Either],
 ) -> None:
     with TemporaryDirectory() as folder:
         index = make_empty(Path(folder) / "index.sqlite")
@@ -129,7 +136,7 @@ async def test_it_answers_as_the_reference_does(
             else:
                 assert (await index.replace(record)).existing == existing
             there[path] = record
-        await compare(index, list(there.values()))
+        await compare(index, list(there.values()), either)
         await index.stop()
 
 

@@ -21,7 +21,6 @@ from pacs_core.contracts import (
     Order,
     PersonName,
     Query,
-    Restriction,
     SingleValue,
     Wildcard,
     fold_name,
@@ -163,15 +162,14 @@ class StudySearch:
         order = Order(TAGS[Study][name], self.sort.startswith("-"))
         return Query(
             Level.STUDY,
-            conditions,
+            (*conditions, *self._anywhere()),
             frozenset(TAGS[Study].values()),
             limit=self.limit,
             offset=self.offset,
-            restrictions=self._anywhere(),
             order=(order,),
         )
 
-    def _anywhere(self) -> tuple[Restriction, ...]:
+    def _anywhere(self) -> tuple[Either, ...]:
         """Return what each word must meet: to be somewhere."""
         found = []
         for word in self.text.split():
