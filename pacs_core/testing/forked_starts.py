@@ -216,12 +216,13 @@ def _serve(channel: socket.socket) -> list[str]:
         ours, theirs = os.pipe()
         between = os.fork()
         if not between:
+            between = os.getpid()
             number = os.fork()
             if not number:
                 os.close(ours)
                 os.close(theirs)
                 channel.close()
-                return _become(json.loads(message), streams)
+                return _become(json.loads(message), streams, between)
             os.write(theirs, b"%d" % number)
             os._exit(0)
         os.waitpid(between, 0)  # from now on, it is a child of who asks
@@ -232,8 +233,8 @@ def _serve(channel: socket.socket) -> list[str]:
             os.close(stream)
 
 
-def _become(request: Mapping[str, Any], streams: list[int]) -> list[str]:
-    """Take over what a program would have been started with."""
+def _become(request: Mapping[str, Any], streams: list[int], between: int) -> list[str]:
+    """Take over what a program would have been started with, once who was between is gone."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -253,9 +254,11 @@ def _become(request: Mapping[str, Any], streams: list[int]) -> list[str]:
     further = os.environ.get(_PATH)
     folders = map(os.path.abspath, further.split(os.pathsep) if further else ())
     sys.path[:1] = [request["folder"], *folders]
-    while os.getppid() != request["parent"]:  # until who was between is gone
+    while os.getppid() == between:
         time.sleep(0.0005)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != request["parent"]:  # it was killed meanwhile
+        os._exit(1)
     words: list[str] = request["words"]
     return words
 
