@@ -5,7 +5,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import BytesIO, StringIO, TextIOWrapper
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -134,7 +134,8 @@ def _work(function: Callable[[Any], Any], files: Iterable[Any], jobs: int) -> It
         try:
             while True:
                 while len(waiting) < _AHEAD * jobs and (chunk := list(islice(pending, _CHUNK))):
-                    waiting.append(pool.submit(_do_chunk, chunk))
+                    with _without_interrupts():  # this may begin the processes
+                        waiting.append(pool.submit(_do_chunk, chunk))
                 if not waiting:
                     return
                 yield from waiting.popleft().result()
@@ -147,6 +148,16 @@ def _work(function: Callable[[Any], Any], files: Iterable[Any], jobs: int) -> It
                 future.cancel()
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Hold SIGINT back; so does a process that is begun meanwhile, until it ignores it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _function: Callable[[Any], Any]
 
 
@@ -156,6 +167,7 @@ def _begin(function: Callable[[Any], Any], parent: int) -> None:
     global _function
     _function = function
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # A command that is killed tells nobody, and its processes would wait for files for ever.
     zero = ctypes.c_ulong(0)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), zero, zero, zero)
