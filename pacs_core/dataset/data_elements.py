@@ -84,6 +84,11 @@ class ElementSet:
         decode = decode_short if len(element.value) <= SHORT_VALUE else decode_value
         return decode(element.vr, element.value, True, self.character_sets)
 
+    def items(self, tag: int) -> "tuple[ElementSet, ...]":
+        """Return the items of a sequence; none if it is absent, or is none."""
+        element = self.elements.get(tag)
+        return element.items if element is not None else ()
+
     def private_creator(self, tag: int) -> str:
         """Return the Private Creator of a private element (PS3.5 §7.8.1); empty if it has none."""
         group, block = tag >> 16, tag >> 8 & 0xFF

@@ -45,10 +45,5 @@ def _pixel_measures(elements: ElementSet, frame: int) -> Iterator[ElementSet]:
         ("PerFrameFunctionalGroupsSequence", frame - 1),
         ("SharedFunctionalGroupsSequence", 0),
     ):
-        for group in _items_of(elements, sequence)[item : item + 1]:
-            yield from _items_of(group, "PixelMeasuresSequence")[:1]
-
-
-def _items_of(elements: ElementSet, keyword: str) -> tuple[ElementSet, ...]:
-    element = elements.elements.get(tag_of(keyword))
-    return element.items if element is not None else ()
+        for group in elements.items(tag_of(sequence))[item : item + 1]:
+            yield from group.items(tag_of("PixelMeasuresSequence"))[:1]

@@ -123,8 +123,7 @@ def text_of(elements: ElementSet, keyword: str) -> str:
 
 def items_of(elements: ElementSet, keyword: str) -> tuple[ElementSet, ...]:
     """Return the items of a sequence; none if it is absent."""
-    element = elements.elements.get(_tag(keyword))
-    return element.items if element is not None else ()
+    return elements.items(_tag(keyword))
 
 
 def code_of(elements: ElementSet, keyword: str) -> Code:

@@ -11,8 +11,7 @@ _MOST = 1e7
 
 def items_of(elements: ElementSet, keyword: str) -> tuple[ElementSet, ...]:
     """Return the items of a sequence."""
-    element = elements.elements.get(tag_of(keyword))
-    return element.items if element is not None else ()
+    return elements.items(tag_of(keyword))
 
 
 def text_of(elements: ElementSet, tag: str | int) -> str:

@@ -61,8 +61,7 @@ def _profile_of(elements: ElementSet) -> bytes:
 
     What pads it to an even length is left out: a profile begins with its length.
     """
-    paths = elements.elements.get(tag_of("OpticalPathSequence"))
-    for each in (elements, *(paths.items[:1] if paths is not None else ())):
+    for each in (elements, *elements.items(tag_of("OpticalPathSequence"))[:1]):
         element = each.elements.get(tag_of("ICCProfile"))
         if element is not None and isinstance(element.value, bytes) and element.value:
             return element.value[: int.from_bytes(element.value[:4], "big")]

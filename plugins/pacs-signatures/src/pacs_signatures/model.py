@@ -104,8 +104,7 @@ def find_signatures(elements: ElementSet, place: ElementPath = ()) -> Iterator[D
 
     What is in Original Attributes Sequence was signed before something changed, and is passed over.
     """
-    sequence = elements.elements.get(DIGITAL_SIGNATURES)
-    for item in sequence.items if sequence else ():
+    for item in elements.items(DIGITAL_SIGNATURES):
         yield DigitalSignature(place, elements, item, tuple(_parameters(elements, item)))
     for element in elements:
         if element.tag in {DIGITAL_SIGNATURES, MAC_PARAMETERS, _ORIGINAL_ATTRIBUTES}:
@@ -116,8 +115,7 @@ def find_signatures(elements: ElementSet, place: ElementPath = ()) -> Iterator[D
 
 def _parameters(elements: ElementSet, signature: ElementSet) -> Iterator[MacParameters]:
     wanted = signature.texts(MAC_ID)
-    sequence = elements.elements.get(MAC_PARAMETERS)
-    for item in sequence.items if sequence else ():
+    for item in elements.items(MAC_PARAMETERS):
         if wanted and item.texts(MAC_ID) == wanted:
             syntax, algorithm = (item.texts(tag) for tag in (TRANSFER_SYNTAX, ALGORITHM))
             yield MacParameters("".join(syntax), "".join(algorithm), _tags(item))

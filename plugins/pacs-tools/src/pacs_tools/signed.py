@@ -45,8 +45,7 @@ def find_broken_signatures(before: ElementSet, after: ElementSet) -> Iterator[tu
 
 
 def _signed_tags(within: ElementSet, signature: ElementSet) -> Iterator[int]:
-    parameters = within.elements.get(_MAC_PARAMETERS)
-    for item in parameters.items if parameters is not None else ():
+    for item in within.items(_MAC_PARAMETERS):
         element = item.elements.get(_SIGNED)
         if element is None or not isinstance(element.value, bytes):
             continue

@@ -342,21 +342,16 @@ def _store_answer(body: bytes, url: str) -> StoreAnswer:
     except (MalformedModel, ValueError) as error:
         raise DicomWebError(f"{url}: the answer to the Store request makes no sense") from error
     stored, warned = set(), {}
-    for item in _items(found, 0x0008_1199):
+    for item in found.items(0x0008_1199):
         uid = _only(item, 0x0008_1155)
         stored.add(uid)
         if warning := _only(item, 0x0008_1196):
             warned[uid] = int(warning)
     failed = {
         _only(item, 0x0008_1155): int(_only(item, 0x0008_1197) or 0)
-        for item in _items(found, 0x0008_1198)
+        for item in found.items(0x0008_1198)
     }
-    return StoreAnswer(frozenset(stored), failed, warned, len(_items(found, 0x0008_119A)))
-
-
-def _items(elements: ElementSet, tag: int) -> Sequence[ElementSet]:
-    element = elements.elements.get(tag)
-    return element.items if element is not None else ()
+    return StoreAnswer(frozenset(stored), failed, warned, len(found.items(0x0008_119A)))
 
 
 def _only(elements: ElementSet, tag: int) -> str:

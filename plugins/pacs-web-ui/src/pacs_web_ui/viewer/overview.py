@@ -129,8 +129,7 @@ async def find_referred(
 
 def _names(elements: ElementSet) -> Iterator[str]:
     for sequence, keyword in _NAMED.items():
-        element = elements.elements.get(tag_of(sequence))
-        for item in element.items if element is not None else ():
+        for item in elements.items(tag_of(sequence)):
             if name := _text(item, keyword):
                 yield name
 

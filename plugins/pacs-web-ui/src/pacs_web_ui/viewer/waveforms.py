@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import frozen
 
-from pacs_core.dataset import DataElement, ElementSet, tag_of
+from pacs_core.dataset import ElementSet, tag_of
 
 SPEED: Final = 25.0
 """Millimetres for a second."""
@@ -96,7 +96,7 @@ class Plot:
 
 def read_plots(elements: ElementSet) -> list[Plot]:
     """Return the plots of a dataset; what cannot be drawn is left out."""
-    groups = _items(elements, "WaveformSequence")[:_MOST_GROUPS]
+    groups = elements.items(tag_of("WaveformSequence"))[:_MOST_GROUPS]
     return [plot for each in groups if (plot := _plot(each)) is not None]
 
 
@@ -123,7 +123,7 @@ def _plot(group: ElementSet) -> Plot | None:
     shown = min(total, max(int(LONGEST * frequency), 1))
     padding = _padding(group, code)
     channels, top = [], 0.0
-    definitions = _items(group, "ChannelDefinitionSequence")
+    definitions = group.items(tag_of("ChannelDefinitionSequence"))
     for number in range(min(count, _MOST_CHANNELS)):
         definition = definitions[number] if number < len(definitions) else ElementSet({})
         own = samples[number : shown * count : count]
@@ -204,17 +204,8 @@ def _padding(group: ElementSet, code: str) -> int | None:
     return int(value[0])
 
 
-def _element(elements: ElementSet, keyword: str) -> DataElement | None:
-    return elements.elements.get(tag_of(keyword))
-
-
-def _items(elements: ElementSet, keyword: str) -> tuple[ElementSet, ...]:
-    element = _element(elements, keyword)
-    return element.items if element is not None else ()
-
-
 def _bytes(elements: ElementSet, keyword: str) -> bytes:
-    element = _element(elements, keyword)
+    element = elements.elements.get(tag_of(keyword))
     return element.value if element is not None and isinstance(element.value, bytes) else b""
 
 
@@ -223,7 +214,7 @@ def _text(elements: ElementSet, keyword: str) -> str:
 
 
 def _code(elements: ElementSet, keyword: str, part: str) -> str:
-    return next((_text(each, part) for each in _items(elements, keyword)), "")
+    return next((_text(each, part) for each in elements.items(tag_of(keyword))), "")
 
 
 def _number(elements: ElementSet, keyword: str, default: float = 0.0) -> float:
