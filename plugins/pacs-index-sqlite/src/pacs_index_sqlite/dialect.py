@@ -8,14 +8,8 @@ from pacs_core.contracts import Restriction, sort_key, wildcard_pattern
 from pacs_core.relational import Attribute, Comparison, Dialect, Sql, json_of
 from pacs_index_sqlite.permission import conditions_of, permits
 
-_FEW: Final = 12
-"""Conditions of a restriction that are SQL; more are a function.
-
-SQL takes longer with each of them. The function does not, as long as values repeat from row to row,
-as in the rules of a site; among names and IDs, which do not, it takes ten times as long as SQL for
-10 conditions (416 ms and 47 for 5,000 studies), and twice for 50. A word that is looked for
-everywhere has about ten.
-"""
+_FEW: Final = 6
+"""Conditions, as SQL; beyond about that a function is faster, though it has statements prepared."""
 # Beyond this SQLite refuses a GLOB pattern (SQLITE_MAX_LIKE_PATTERN_LENGTH).
 _LONGEST_PATTERN: Final = 50_000
 
