@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pacs_core.concurrency.streams import (
         begin_iteration as begin_iteration,
         closing as closing,
+        prepend as prepend,
         take as take,
     )
     from pacs_core.concurrency.task_groups import (
@@ -33,7 +34,7 @@ import_on_demand(
 .pauses common_moment
 .relay Relay
 .signal Signal
-.streams begin_iteration closing take
+.streams begin_iteration closing prepend take
 .task_groups cancelled_task_group is_failure task_group
 .threads Threads
 """,

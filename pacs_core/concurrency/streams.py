@@ -53,10 +53,12 @@ async def begin_iteration(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterato
         except StopAsyncIteration:
             yield iterator
         else:
-            yield _prepend(first, iterator)
+            yield prepend(first, iterator)
 
 
-async def _prepend(first: T, rest: AsyncIterator[T]) -> AsyncIterator[T]:
-    yield first
-    async for item in rest:
-        yield item
+async def prepend(first: T, rest: AsyncIterable[T]) -> AsyncGenerator[T, None]:
+    """Iterate over an item that was taken already, and over the rest, which is closed then."""
+    async with closing(rest) as iterator:
+        yield first
+        async for item in iterator:
+            yield item

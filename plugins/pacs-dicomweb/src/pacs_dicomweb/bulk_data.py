@@ -1,7 +1,6 @@
 """The Retrieve transaction for bulk data (PS3.18 §10.4.1.1.5): whatever a BulkDataURI refers to."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 from attrs import evolve
@@ -12,7 +11,7 @@ from pacs_web.api.multipart_writing import OutgoingPart, new_boundary, write_mul
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pacs_core.api.streams import closing
+from pacs_core.api.streams import closing, prepend
 from pacs_core.contracts import (
     Archive,
     AuditValue,
@@ -123,12 +122,6 @@ class BulkDataRetrieval:
             if not instances:
                 raise not_acceptable((MULTIPART,), "there is no PDF")
         only = _DOCUMENT if wanted == DOCUMENTS else _PIXEL_DATA if only_pixels else None
-        if not await _has_any(archive, instances, only):
-            # A body of parts has at least one (RFC 2046 §5.1.1).
-            raise HttpError(404, f"there are no {'Pixel Data' if only_pixels else 'bulk data'}")
-        studies = tuple({each.identity.study_instance_uid for each in instances})
-        details: dict[str, AuditValue] = {"bulk_data": "all", "instances": len(instances)}
-        await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)
         boundary, url = new_boundary(), self._service.url(request)
 
         async def parts() -> AsyncIterator[OutgoingPart]:
@@ -138,8 +131,18 @@ class BulkDataRetrieval:
                         if only is None or path == (only,):
                             yield evolve(part, content_type=wanted.name)
 
+        body = parts()
+        try:
+            first = await anext(body)
+        except StopAsyncIteration:
+            # A body of parts has at least one (RFC 2046 §5.1.1).
+            what = "Pixel Data" if only_pixels else "bulk data"
+            raise HttpError(404, f"there are no {what}") from None
+        studies = tuple({each.identity.study_instance_uid for each in instances})
+        details: dict[str, AuditValue] = {"bulk_data": "all", "instances": len(instances)}
+        await self._service.record(request, RETRIEVED, Outcome.SUCCESS, details, studies)
         headers = {"Content-Type": wanted.content_type(boundary)}
-        return StreamResponse(write_multipart(parts(), boundary), headers=headers)
+        return StreamResponse(write_multipart(prepend(first, body), boundary), headers=headers)
 
     async def _parts(
         self, archive: Archive, instance: StoredInstance, url: str
@@ -208,16 +211,6 @@ class BulkDataRetrieval:
         return answer_range(
             request, length, headers, lambda wanted: value_of(archive, instance, element, wanted)
         )
-
-
-async def _has_any(archive: Archive, instances: Iterable[StoredInstance], only: int | None) -> bool:
-    """Tell whether instances have bulk data, of one attribute if it is named."""
-    for instance in instances:
-        with suppress(MalformedDataset):
-            header = await archive.header(instance)
-            if any(only in {None, path[0]} for path, _ in bulk_elements(header.elements)):
-                return True
-    return False
 
 
 def bulk_elements(

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pacs_core.api.sr import is_sr_class
-from pacs_core.api.streams import closing
+from pacs_core.api.streams import prepend
 from pacs_core.contracts import Archive, FrameNotFoundError, InstanceNotFoundError, StoredInstance
 from pacs_dicomweb.instances import instances_of
 from pacs_dicomweb.presentation_states import STATES
@@ -59,7 +59,9 @@ class RenderedParts:
             raise InstanceNotFoundError("there is nothing that could be rendered") from None
         await self._pictures.record(request, instances)
         media_type = first.content_type.partition(";")[0]
-        return respond_in_parts(Representation(media_type, is_multipart=True), _chain(first, parts))
+        return respond_in_parts(
+            Representation(media_type, is_multipart=True), prepend(first, parts)
+        )
 
     async def _parts(
         self,
@@ -117,12 +119,3 @@ def _accepts_parts(request: Request, parameters: list[tuple[str, str]]) -> bool:
     header = ", ".join(request.headers.getlist("accept"))
     accepted = accepted_types(header, accept_of(parameters))
     return any(each.name in _PARTS and each.quality for each in accepted)
-
-
-async def _chain(
-    first: OutgoingPart, rest: AsyncIterator[OutgoingPart]
-) -> AsyncIterator[OutgoingPart]:
-    async with closing(rest):
-        yield first
-        async for part in rest:
-            yield part
